@@ -1,0 +1,264 @@
+import os
+from collections.abc import Mapping
+from logging import Logger, LoggerAdapter
+from types import TracebackType
+from typing import Any, Literal, TypedDict, final, type_check_only
+
+from typing_extensions import Self, Unpack
+
+__version__: str
+
+@type_check_only
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `Cluster.run`, `run_async` and `submit`."""
+
+    namespace: str | None
+    """The namespace of a pod that names none; None: the cluster's."""
+    start_timeout: float | None
+    """Seconds from the create until a container runs; time behind a scheduling gate does not count.
+    None: as long as the cluster reports nothing that waiting cannot mend."""
+    timeout: float | None
+    """Seconds that the containers may run. None: as long as they like."""
+    instance: str
+    """The installation that the pod belongs to; its pods share one watch. Default ``default``."""
+    submission: str | None
+    """The submission that the pod grades: a label, and a word in each line of the log."""
+    attempt: int
+    """The attempt at the submission, from 1."""
+    adopt: bool
+    """Whether a pod that an earlier run of the same submission and attempt left at work is taken
+    over (True, the default), or stopped and replaced."""
+    log_limit: int
+    """Bytes of the log that are kept, half from its beginning and half from its end."""
+    poll_interval: float
+    """Seconds between two reads of a pod, at most, where watching is forbidden."""
+    logger: Logger | LoggerAdapter[Any] | None
+    """Where the steps of the run are told. None: ``logging.getLogger("kubegrader")``."""
+
+@final
+class Verdict:
+    """How a pod ended, whose fault that was, and what to tell whom."""
+
+    @property
+    def phase(self) -> Literal["Pending", "Running", "Succeeded", "Failed"]:
+        """The phase that the pod ended in, or was in when it was given up."""
+
+    @property
+    def cause(self) -> str:
+        """Why: Kubernetes' own reason where it has one, such as ``OOMKilled``."""
+
+    @property
+    def blame(self) -> Literal["student", "course", "cluster"] | None:
+        """Whose fault it is; None for a pod that did what it should."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt may end differently without anybody changing anything."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the container that decided, where one ended."""
+
+    @property
+    def student_text(self) -> str:
+        """What the student may read: plain words, no cluster internals."""
+
+    @property
+    def staff_text(self) -> str:
+        """What the operator reads: Kubernetes' own words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as plain data."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Timings:
+    """How long the parts of a run took, in seconds, and when they happened, since 1970."""
+
+    @property
+    def queued(self) -> float:
+        """Seconds from the create to a node."""
+
+    @property
+    def starting(self) -> float:
+        """Seconds from a node to a running container."""
+
+    @property
+    def running(self) -> float:
+        """Seconds from a running container to the end of all of them."""
+
+    @property
+    def overhead(self) -> float:
+        """Seconds for everything else: the create itself, seeing the end, log and delete."""
+
+    @property
+    def total(self) -> float:
+        """Seconds for all of it."""
+
+    @property
+    def created_at(self) -> float:
+        """When the API server had accepted the pod, in seconds since 1970."""
+
+    @property
+    def seen_at(self) -> float:
+        """When the pod's end was seen, in seconds since 1970."""
+
+    @property
+    def returned_at(self) -> float:
+        """When log and delete were done, in seconds since 1970."""
+
+    def to_dict(self) -> dict[str, float]:
+        """Give all of it as plain data."""
+
+@final
+class Outcome:
+    """What came of a pod that was run to its end, be it a good one or a bad one."""
+
+    @property
+    def phase(self) -> Literal["Succeeded", "Failed"]:
+        """The phase that the pod ended in."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Why it ended so, and whose fault that was."""
+
+    @property
+    def logs(self) -> str | None:
+        """The log of the container that decided; None when it could not be read."""
+
+    @property
+    def timings(self) -> Timings:
+        """How long everything took."""
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The Pod as it was sent, with the last status that was seen."""
+
+@final
+class PodRun:
+    """A run that is under way. When nobody holds it any more, it is cancelled."""
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+
+    @property
+    def namespace(self) -> str | None:
+        """The pod's namespace; None for the cluster's own."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+
+    def wait(self) -> Outcome:
+        """Wait for the end, without the GIL.
+
+        An exception from a signal handler (Ctrl-C, SystemExit, celery's soft time limit) ends the
+        wait within 0.2 seconds; the pod is deleted.
+
+        Raises `KubegraderError`.
+        """
+
+    async def wait_async(self) -> Outcome:
+        """Wait for the end without blocking the event loop; cancelling deletes the pod.
+
+        Raises `KubegraderError`.
+        """
+
+    def cancel(self, timeout: float = 5.0) -> bool:
+        """End the run and delete its pod; wait for that for at most `timeout` seconds.
+
+        True when it is done; what takes longer is done in the background.
+        """
+
+class Cluster:
+    """A cluster that pods are run on."""
+
+    def __new__(
+        cls,
+        context: str | None = None,
+        kubeconfig: str | os.PathLike[str] | None = None,
+        namespace: str | None = None,
+    ) -> Self: ...
+    @property
+    def context(self) -> str | None:
+        """The context that was asked for."""
+
+    @property
+    def kubeconfig(self) -> str | None:
+        """The kubeconfig that was asked for."""
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace that was asked for."""
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """How many requests were sent: ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete``, ``other``."""
+
+    def run(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> Outcome:
+        """Run a pod to its end, read its log, delete it, and say how it ended.
+
+        `pod` is a dict with Kubernetes' own keys, or a `kubernetes.client.V1Pod`. Without a
+        ``restartPolicy`` it gets ``Never``. A pod that failed is an `Outcome`.
+
+        Raises `ConfigError`, `InvalidPodError`, `ApiError`, `UnreachableError`, `NameTakenError`,
+        `PodNotStartedError`, `PodLostError`; each names the step and what to do.
+        """
+
+    def submit(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> PodRun:
+        """Begin to run a pod, in the background."""
+
+class EmbeddedCluster:
+    """A Kubernetes API for pods in this process, whose pods run as processes of this machine.
+
+    It isolates nothing: its containers are ordinary processes of this user. Use it as a context
+    manager; it listens on the loopback interface, behind a random token.
+    """
+
+    def __new__(cls) -> Self: ...
+    @property
+    def kubeconfig(self) -> str:
+        """The path of a kubeconfig for it; readable by this user alone."""
+
+    @property
+    def url(self) -> str:
+        """The address of its API server."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def stop(self) -> None:
+        """End it: its pods' processes are killed, its folder is removed. A second call does nothing."""
+
+def configured_image(
+    path: str | os.PathLike[str], lecture: str, assignment: str
+) -> str | None:
+    """Give the image that a course's image config names for an assignment, if it does.
+
+    Raises `ImageError`.
+    """
+
+def default_image(lecture: str) -> str:
+    """Give ``<lecture code>_image``, grader-service's own default."""
+
+def autograde_pod_name(user: str, submission: int) -> str:
+    """Name the pod of a submission as grader-service does from 0.7.0 on."""
+
+def build_pod(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a submission's Pod from the executor's traits.
+
+    Raises `InvalidPodError` and `ImageError`, which name the trait.
+    """
+
+def completed() -> Verdict:
+    """Give the verdict on a submission whose results are there."""
+
+def no_results(output_path: str) -> Verdict:
+    """Give the verdict on a pod that succeeded and left no graded notebook in a folder."""

@@ -1,0 +1,95 @@
+"""The functions that a site may put into its config: plain ones, and coroutine functions."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from .executor import KubeAutogradeExecutor
+
+
+def plain(value: Any) -> Any:
+    """Give config values as plain data; those of the official client's models become dicts."""
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "attribute_map"):
+        return _models().to_dict(value)
+    return value
+
+
+def result(value: Any) -> Any:
+    """Give what a hook returned; of a coroutine, what it comes to.
+
+    A coroutine is run on an event loop of its own, in a thread of its own, since the caller's
+    thread may have a running one. The async generation awaits its hooks beforehand instead
+    (`await_all`), so that the service's event loop is not held up.
+    """
+    if not inspect.isawaitable(value):
+        return value
+    came: list[Any] = []
+    raised: list[BaseException] = []
+
+    async def wait(awaitable: Awaitable[Any]) -> Any:
+        return await awaitable
+
+    def run() -> None:
+        try:
+            came.append(asyncio.run(wait(value)))
+        except BaseException as error:  # noqa: BLE001  # raised again by the caller's thread
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="kubegrader-hook")
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+    return came[0]
+
+
+def pre_spawn(executor: KubeAutogradeExecutor, pod: dict[str, Any]) -> dict[str, Any]:
+    """Show a pod to the site's `pre_spawn_hook`, as a `V1Pod`, and give what came back."""
+    hooked = executor.pre_spawn_hook(
+        executor.lecture, executor.assignment, _models().to_v1pod(pod)
+    )
+    return _kept_or_changed(executor, pod, result(hooked))
+
+
+def _kept_or_changed(
+    executor: KubeAutogradeExecutor, pod: dict[str, Any], hooked: Any
+) -> dict[str, Any]:
+    if hooked is None:
+        executor.log.warning(
+            "pre_spawn_hook returned None for pod %s, which is kept as it was; end the hook with "
+            "'return pod'",
+            pod["metadata"]["name"],
+        )
+        return pod
+    changed: dict[str, Any] = _models().to_dict(hooked)
+    return changed
+
+
+async def await_all(executor: KubeAutogradeExecutor) -> None:
+    """Await the hooks that are coroutine functions, before the pod is made."""
+    if inspect.iscoroutinefunction(executor.resolve_image_name):
+        executor._awaited_image = await executor.resolve_image_name(  # noqa: SLF001
+            executor.lecture, executor.assignment
+        )
+    if inspect.iscoroutinefunction(executor.pre_spawn_hook):
+        # kubernetes takes about a second to import, which is too long for an event loop.
+        models = await asyncio.to_thread(_models)
+        pod = executor._make_pod_before_hook()  # noqa: SLF001
+        hooked = await executor.pre_spawn_hook(
+            executor.lecture, executor.assignment, models.to_v1pod(pod)
+        )
+        executor._awaited_pod = _kept_or_changed(executor, pod, hooked)  # noqa: SLF001
+
+
+def _models() -> Any:
+    from . import models  # noqa: PLC0415  # imports kubernetes, which takes about a second
+
+    return models

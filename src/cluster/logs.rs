@@ -1,0 +1,117 @@
+//! A container's log with its first and its last part: a notebook that prints for ever costs bounded memory.
+
+use std::collections::VecDeque;
+
+use futures::AsyncReadExt;
+use kube::Api;
+use kube::api::LogParams;
+use tokio::time::timeout;
+
+use super::retry::{Failure, REQUEST_TIMEOUT};
+use crate::pod_view::PodView;
+
+/// Reads the log of a container, and keeps at most about `limit` bytes of it.
+///
+/// # Errors
+/// The [`Failure`]; 400 where the container never ran.
+pub async fn read(
+    pods: &Api<PodView>,
+    pod: &str,
+    container: Option<&str>,
+    limit: usize,
+) -> Result<String, Failure> {
+    let params = LogParams {
+        container: container.map(str::to_owned),
+        ..LogParams::default()
+    };
+    let unanswered =
+        |_| Failure::Unanswered(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()));
+    let stream = timeout(REQUEST_TIMEOUT, pods.log_stream(pod, &params))
+        .await
+        .map_err(unanswered)?;
+    let mut stream = std::pin::pin!(stream.map_err(Failure::of)?);
+    let mut kept = HeadAndTail::new(limit);
+    let mut chunk = vec![0; 16 * 1024];
+    loop {
+        let read = timeout(REQUEST_TIMEOUT, stream.read(&mut chunk))
+            .await
+            .map_err(unanswered)?;
+        match read {
+            Ok(0) => return Ok(kept.into_text()),
+            Ok(count) => kept.push(&chunk[..count]),
+            Err(error) => return Err(Failure::Unanswered(error.to_string())),
+        }
+    }
+}
+
+/// The first and the last bytes of a stream, and how many there were in between.
+#[derive(Debug)]
+pub struct HeadAndTail {
+    half: usize,
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    left_out: u64,
+}
+
+impl HeadAndTail {
+    /// Keeps at most `limit` bytes, half of them from the beginning.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            half: limit / 2,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            left_out: 0,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        let room = self.half.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..room]);
+        bytes = &bytes[room..];
+        if bytes.len() > self.half {
+            let skipped = bytes.len() - self.half;
+            self.left_out += (self.tail.len() + skipped) as u64;
+            self.tail.clear();
+            bytes = &bytes[skipped..];
+        }
+        let excess = (self.tail.len() + bytes.len()).saturating_sub(self.half);
+        self.left_out += excess as u64;
+        self.tail.drain(..excess);
+        self.tail.extend(bytes);
+    }
+
+    /// The text, with a line in the middle that says what was left out. Bytes that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        let Self {
+            mut head,
+            tail,
+            left_out,
+            ..
+        } = self;
+        let tail: Vec<u8> = tail.into();
+        if left_out == 0 {
+            head.extend(tail);
+            return String::from_utf8_lossy(&head).into_owned();
+        }
+        // Whole lines read better, where there are any; what goes for that is counted too.
+        let head_end = head
+            .iter()
+            .rposition(|&b| b == b'\n')
+            .map_or(head.len(), |at| at + 1);
+        let tail_start = tail.iter().position(|&b| b == b'\n').map_or(0, |at| at + 1);
+        let (head, cut) = (
+            &head[..head_end],
+            (head.len() - head_end + tail_start) as u64,
+        );
+        let separator = if head.ends_with(b"\n") { "" } else { "\n" };
+        format!(
+            "{}{separator}[... {} bytes of the log are left out here ...]\n{}",
+            String::from_utf8_lossy(head),
+            left_out + cut,
+            String::from_utf8_lossy(&tail[tail_start..]),
+        )
+    }
+}

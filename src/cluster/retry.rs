@@ -1,0 +1,262 @@
+//! What may be repeated, how often, and when to stop: every request that is not a watch goes through here.
+//!
+//! Facts: Kubernetes API concepts, "Error codes": 429 and 5xx may be repeated after `Retry-After`; 401 may mean a
+//! token that was renewed in the meantime; every other 4xx stays what it is.
+
+use std::future::Future;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use kube::core::Status;
+use tokio::time::{Instant, timeout};
+
+use crate::error::Error;
+
+/// How long one request may take before it counts as unanswered.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an API server may be away before a step is given up: the restart of a control plane takes less.
+pub const OUTAGE: Duration = Duration::from_secs(30);
+
+/// Why a request failed, sorted by what can be done about it.
+#[derive(Debug)]
+pub enum Failure {
+    /// The server answered: no, and will again.
+    Refused(Box<Status>),
+    /// The server answered that it cannot just now, and for how long where it said so.
+    Busy(Box<Status>, Option<Duration>),
+    /// The credentials were refused.
+    Unauthorized(Box<Status>),
+    /// No answer: what was asked may have been done or not.
+    Unanswered(String),
+    /// The server cannot be talked to at all, as with a certificate that is not trusted.
+    Hopeless(String),
+}
+
+impl Failure {
+    /// Sorts an error of kube's client.
+    #[must_use]
+    pub fn of(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::of_status(status),
+            kube::Error::Auth(_) => Self::Hopeless("the credentials cannot be had".to_owned()),
+            other => {
+                let text = chain(&other);
+                if is_hopeless(&text) {
+                    Self::Hopeless(text)
+                } else {
+                    Self::Unanswered(text)
+                }
+            }
+        }
+    }
+
+    fn of_status(status: Box<Status>) -> Self {
+        let retry_after = status
+            .details
+            .as_ref()
+            .map(|details| details.retry_after_seconds)
+            .filter(|&seconds| seconds > 0);
+        match status.code {
+            401 => Self::Unauthorized(status),
+            429 | 500..=599 => Self::Busy(
+                status,
+                retry_after.map(|seconds| Duration::from_secs(seconds.into())),
+            ),
+            _ => Self::Refused(status),
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy(..) | Self::Unanswered(_))
+    }
+
+    /// The status code of the answer, where there was one.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Refused(status) | Self::Busy(status, _) | Self::Unauthorized(status) => {
+                Some(status.code)
+            }
+            _ => None,
+        }
+    }
+
+    /// The error that a caller sees.
+    #[must_use]
+    pub fn into_error(self, step: &'static str, object: &str, server: &str) -> Error {
+        match self {
+            Self::Refused(status) | Self::Busy(status, _) | Self::Unauthorized(status) => {
+                Error::Api {
+                    step,
+                    object: object.to_owned(),
+                    code: status.code,
+                    hint: hint(&status),
+                    message: readable(&status.message),
+                    reason: if status.reason.is_empty() || status.reason.contains(' ') {
+                        reason_of(status.code).to_owned()
+                    } else {
+                        status.reason.clone()
+                    },
+                    verdict: None,
+                }
+            }
+            Self::Unanswered(problem) | Self::Hopeless(problem) => Error::Unreachable {
+                step,
+                object: object.to_owned(),
+                server: server.to_owned(),
+                problem,
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(status) | Self::Busy(status, _) | Self::Unauthorized(status) => {
+                write!(f, "{}: {}", status.code, readable(&status.message))
+            }
+            Self::Unanswered(problem) | Self::Hopeless(problem) => f.write_str(problem),
+        }
+    }
+}
+
+/// One request with a limit to its time.
+///
+/// # Errors
+/// The [`Failure`].
+pub async fn once<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    match timeout(REQUEST_TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(Failure::of),
+        Err(_) => Err(Failure::Unanswered(format!(
+            "no answer within {} s",
+            REQUEST_TIMEOUT.as_secs()
+        ))),
+    }
+}
+
+/// The pauses between repetitions, with jitter, until an outage has lasted too long.
+#[derive(Debug)]
+pub struct Patience {
+    until: Instant,
+    pauses: backon::ExponentialBackoff,
+}
+
+impl Patience {
+    /// Patience for `limit` from now on.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_secs(2))
+            .with_jitter()
+            .without_max_times()
+            .build();
+        Self {
+            until: Instant::now() + limit,
+            pauses,
+        }
+    }
+
+    /// Waits before the next try; gives the failure back when it is one that no repetition mends, or patience is at
+    /// its end.
+    ///
+    /// # Errors
+    /// The failure that ends the step.
+    pub async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
+        if !failure.is_transient() {
+            return Err(failure);
+        }
+        let pause = self.pauses.next().unwrap_or(Duration::from_secs(2));
+        let pause = match &failure {
+            Failure::Busy(_, Some(asked)) => pause.max(*asked),
+            _ => pause,
+        };
+        if Instant::now() + pause > self.until {
+            return Err(failure);
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// An error with its sources, each told once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let told = inner.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+/// Faults of the set-up that look like faults of the line.
+fn is_hopeless(text: &str) -> bool {
+    [
+        "invalid peer certificate",
+        "UnknownIssuer",
+        "InvalidCertificate",
+        "received corrupt message",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
+}
+
+/// A message fit for a log: a proxy's HTML page becomes its words, and no message is longer than a screen.
+fn readable(message: &str) -> String {
+    let mut in_tag = false;
+    let text: String = message
+        .chars()
+        .filter(|&c| {
+            let was_in_tag = in_tag;
+            in_tag = (in_tag || c == '<') && c != '>';
+            !was_in_tag && c != '<'
+        })
+        .collect();
+    let text = if message.trim_start().starts_with('<') {
+        &text
+    } else {
+        message
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    let cut: String = text.chars().take(1000).collect();
+    if cut.len() < text.len() {
+        format!("{cut} ...")
+    } else {
+        cut
+    }
+}
+
+fn reason_of(code: u16) -> &'static str {
+    http::StatusCode::from_u16(code)
+        .ok()
+        .and_then(|code| code.canonical_reason())
+        .unwrap_or("Error")
+}
+
+fn hint(status: &Status) -> &'static str {
+    match status.code {
+        401 => "Log in again, or give the service account a fresh token",
+        403 if status.message.contains("exceeded quota") => {
+            "Raise the namespace's ResourceQuota, or wait for other pods to end"
+        }
+        403 if status.message.contains("PodSecurity") => {
+            "The namespace's Pod Security level forbids this pod"
+        }
+        403 => {
+            "Give the user or service account a Role with this verb on pods and pods/log in this namespace"
+        }
+        404 if status.message.starts_with("namespaces") => {
+            "Create the namespace, or set another one"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,266 @@
+//! One watch for all pods of a namespace and an instance, and the news that it brings to each.
+//!
+//! Where the watch is forbidden, or fails, a pod's news come from reading it again and again: quickly at first, then
+//! at the site's `poll_interval`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::Api;
+use kube::runtime::watcher;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::locked;
+use super::retry::{Failure, once};
+use crate::manifest::labels;
+use crate::pod_view::PodView;
+
+/// How long the API server keeps one watch request open, in seconds. A silent connection is found out 5 s later.
+const WATCH_SECONDS: u32 = 60;
+/// How long a forbidden watch is left alone: a Role may have been mended.
+const FORBIDDEN_PAUSE: Duration = Duration::from_secs(300);
+/// The first pause between two reads of a pod that no watch tells of.
+const FIRST_POLL: Duration = Duration::from_millis(50);
+
+/// What is new about a pod.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Its state.
+    Pod(Arc<PodView>),
+    /// It is no longer there; its last state where one was seen.
+    Gone(Option<Arc<PodView>>),
+}
+
+/// Whether the watch can be relied upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// Not known yet, or live.
+    Clear,
+    /// Forbidden or failing: whoever wants news has to ask.
+    Blind,
+}
+
+/// What a slot was last told. `Unlisted`: a list did not show the pod, so that it is gone or newer than the list.
+#[derive(Debug, Clone)]
+enum Told {
+    Nothing,
+    Pod(Arc<PodView>),
+    Gone(Arc<PodView>),
+    Unlisted,
+}
+
+/// The watch; it ends when nobody holds it.
+#[derive(Debug)]
+pub(super) struct Watch {
+    slots: Arc<Slots>,
+    sight: watch::Receiver<Sight>,
+    task: AbortHandle,
+}
+
+type Slots = Mutex<HashMap<String, watch::Sender<Told>>>;
+
+impl Watch {
+    pub(super) fn start(pods: Api<PodView>, instance: &str) -> Arc<Self> {
+        let slots = Arc::<Slots>::default();
+        let (told, sight) = watch::channel(Sight::Clear);
+        let config = watcher::Config::default()
+            .labels(&format!("{}={instance}", labels::INSTANCE))
+            .timeout(WATCH_SECONDS);
+        let task = tokio::spawn(follow(pods, config, Arc::clone(&slots), told)).abort_handle();
+        Arc::new(Self { slots, sight, task })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn follow(
+    pods: Api<PodView>,
+    config: watcher::Config,
+    slots: Arc<Slots>,
+    sight: watch::Sender<Sight>,
+) {
+    let mut events = std::pin::pin!(watcher::watcher(pods, config));
+    let mut listed = HashSet::new();
+    let mut failures = 0;
+    while let Some(event) = events.next().await {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                failures += 1;
+                sleep(trouble(&error, failures, &sight)).await;
+                continue;
+            }
+        };
+        match event {
+            watcher::Event::Init => listed.clear(),
+            watcher::Event::InitApply(pod) => {
+                listed.extend(pod.metadata.name.clone());
+                publish(&slots, pod, Told::Pod);
+            }
+            watcher::Event::InitDone => {
+                failures = 0;
+                sight.send_replace(Sight::Clear);
+                tell_unlisted(&slots, &listed);
+            }
+            watcher::Event::Apply(pod) => {
+                failures = 0;
+                sight.send_if_modified(|sight| {
+                    std::mem::replace(sight, Sight::Clear) != Sight::Clear
+                });
+                publish(&slots, pod, Told::Pod);
+            }
+            watcher::Event::Delete(pod) => publish(&slots, pod, Told::Gone),
+        }
+    }
+}
+
+fn publish(slots: &Slots, pod: PodView, told: fn(Arc<PodView>) -> Told) {
+    let slots = locked(slots);
+    if let Some(slot) = pod.metadata.name.as_ref().and_then(|name| slots.get(name)) {
+        slot.send_replace(told(Arc::new(pod)));
+    }
+}
+
+fn tell_unlisted(slots: &Slots, listed: &HashSet<String>) {
+    for (name, slot) in &*locked(slots) {
+        if !listed.contains(name) {
+            slot.send_replace(Told::Unlisted);
+        }
+    }
+}
+
+/// Tells the operator once, makes those who wait ask for themselves, and says how long to pause.
+fn trouble(error: &watcher::Error, failures: u32, sight: &watch::Sender<Sight>) -> Duration {
+    use kube::Error::Api as Answer;
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    let code = match error {
+        InitialListFailed(Answer(status))
+        | WatchStartFailed(Answer(status))
+        | WatchFailed(Answer(status)) => status.code,
+        WatchError(status) => status.code,
+        _ => 0,
+    };
+    if code == 410 {
+        // The history that the watch stood on is gone; kube's watcher lists anew.
+        return Duration::ZERO;
+    }
+    let first =
+        sight.send_if_modified(|sight| std::mem::replace(sight, Sight::Blind) != Sight::Blind);
+    if code == 403 {
+        if first {
+            log::warn!(
+                "watching pods is forbidden; each pod is read again and again instead, which is slower \
+                 and costs more requests. Add the verbs \"list\" and \"watch\" on \"pods\" to the Role of this service account"
+            );
+        }
+        return FORBIDDEN_PAUSE;
+    }
+    if first {
+        log::warn!("watching pods failed and is tried again: {error}");
+    }
+    let longest = Duration::from_millis(100) * 2_u32.pow(failures.min(6));
+    rand::random_range(longest / 2..=longest)
+}
+
+/// News about one pod.
+#[derive(Debug)]
+pub struct Subscription {
+    watch: Arc<Watch>,
+    slot: watch::Receiver<Told>,
+    sight: watch::Receiver<Sight>,
+    pods: Api<PodView>,
+    name: String,
+    pause: Duration,
+    /// A list did not show the pod: it is gone, or newer than the list.
+    unsure: bool,
+}
+
+impl Subscription {
+    pub(super) fn new(watch: Arc<Watch>, pods: Api<PodView>, name: &str) -> Self {
+        let slot = {
+            let mut slots = locked(&watch.slots);
+            let sender = slots
+                .entry(name.to_owned())
+                .or_insert_with(|| watch::channel(Told::Nothing).0);
+            sender.subscribe()
+        };
+        let sight = watch.sight.clone();
+        Self {
+            watch,
+            slot,
+            sight,
+            pods,
+            name: name.to_owned(),
+            pause: FIRST_POLL,
+            unsure: false,
+        }
+    }
+
+    /// The next news: from the watch, or, where it is blind, from reading the pod after a pause that grows up to
+    /// `poll_interval`. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self, poll_interval: Duration) -> News {
+        loop {
+            let blind = self.sight.has_changed().is_err()
+                || *self.sight.borrow_and_update() == Sight::Blind;
+            let pause = self.pause.min(poll_interval);
+            tokio::select! {
+                biased;
+                Ok(()) = self.slot.changed() => {
+                    let told = self.slot.borrow_and_update().clone();
+                    match told {
+                        Told::Pod(pod) => return self.heard(News::Pod(pod)),
+                        Told::Gone(pod) => return self.heard(News::Gone(Some(pod))),
+                        Told::Nothing => {}
+                        Told::Unlisted => self.unsure = true,
+                    }
+                }
+                // A change of sight only has to be looked at.
+                Ok(()) = self.sight.changed() => {}
+                () = sleep(pause), if blind || self.unsure => {
+                    self.pause = (pause * 3 / 2).min(poll_interval);
+                    if let Ok(news) = self.read().await {
+                        return self.heard(news);
+                    }
+                }
+                else => sleep(pause).await,
+            }
+        }
+    }
+
+    fn heard(&mut self, news: News) -> News {
+        self.unsure = false;
+        news
+    }
+
+    /// Reads the pod itself.
+    ///
+    /// # Errors
+    /// The [`Failure`] of a read that was not answered; a pod that is not there is news and no failure.
+    pub async fn read(&self) -> Result<News, Failure> {
+        match once(self.pods.get(&self.name)).await {
+            Ok(pod) => Ok(News::Pod(Arc::new(pod))),
+            Err(Failure::Refused(status)) if status.code == 404 => Ok(News::Gone(None)),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut slots = locked(&self.watch.slots);
+        if slots
+            .get(&self.name)
+            .is_some_and(|slot| slot.receiver_count() == 1)
+        {
+            slots.remove(&self.name);
+        }
+    }
+}

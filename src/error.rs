@@ -1,0 +1,154 @@
+//! One error type. Each variant names the step that failed, the object, the cause, and what to do about it.
+
+use std::path::PathBuf;
+
+use crate::verdict::Verdict;
+
+/// What kept a pod from being run or judged. A pod that failed is no error but an [`Outcome`](crate::Outcome).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster's address or credentials cannot be had: a kubeconfig, a context, a service account.
+    #[error("loading the cluster's configuration: {problem}. {hint}")]
+    Config {
+        /// What was found.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+
+    /// An image reference that no registry and no kubelet would take.
+    #[error(
+        "image {image:?} cannot be: {problem}. Name an image in image_config_path or in a pre_spawn_hook"
+    )]
+    InvalidImage {
+        /// The reference as it was written.
+        image: String,
+        /// What is wrong, with the characters at fault.
+        problem: String,
+    },
+
+    /// The file of `image_config_path` is missing or has the wrong shape.
+    #[error("image config {}{}: {problem}", path.display(), key.as_ref().map(|key| format!(", key {key}")).unwrap_or_default())]
+    ImageConfig {
+        /// The file.
+        path: PathBuf,
+        /// The key at fault, where one is.
+        key: Option<String>,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// A pod, or a part of one, that cannot be sent to the API server.
+    #[error("{field}: {problem}")]
+    InvalidPod {
+        /// The field or the trait at fault, as `volumes[0].name`.
+        field: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+
+    /// The API server answered with an error that no repetition mends, or went on doing so for too long.
+    #[error("{step} {object}: {reason} ({code}): {message}{}", after(.hint))]
+    Api {
+        /// What was tried, as `creating pod`.
+        step: &'static str,
+        /// The object, as `default/name`.
+        object: String,
+        /// The HTTP status code.
+        code: u16,
+        /// Kubernetes' reason, as `Forbidden`.
+        reason: String,
+        /// The server's own words.
+        message: String,
+        /// What to do, where that is known.
+        hint: &'static str,
+        /// The verdict, where the answer is one on the pod: rejected by admission, quota used up.
+        verdict: Option<Box<Verdict>>,
+    },
+
+    /// No answer from the API server.
+    #[error(
+        "{step} {object}: the API server {server} does not answer: {problem}. Is the cluster up, and the address right?"
+    )]
+    Unreachable {
+        /// What was tried.
+        step: &'static str,
+        /// The object.
+        object: String,
+        /// The server's address.
+        server: String,
+        /// The last thing that went wrong.
+        problem: String,
+    },
+
+    /// A pod of this name is there, and it belongs to somebody else.
+    #[error(
+        "creating pod {object}: a pod of this name is there already and does not belong to this submission \
+             ({owner}). Delete it, or give this pod another name"
+    )]
+    NameTaken {
+        /// The pod.
+        object: String,
+        /// What its labels say of it.
+        owner: String,
+    },
+
+    /// The pod was created and no container of it ever ran.
+    #[error("starting pod {object}: {verdict}{after}")]
+    NotStarted {
+        /// The pod.
+        object: String,
+        /// Why.
+        verdict: Box<Verdict>,
+        /// How long it had waited, as `; it had 30 s to start`.
+        after: String,
+    },
+
+    /// The pod was gone before it had ended.
+    #[error("watching pod {object}: {verdict}")]
+    Lost {
+        /// The pod.
+        object: String,
+        /// What is known of its end.
+        verdict: Box<Verdict>,
+    },
+
+    /// The run was cancelled; its pod is deleted.
+    #[error("running pod {object}: cancelled; the pod is deleted")]
+    Cancelled {
+        /// The pod.
+        object: String,
+    },
+
+    /// A fault of kubegrader itself, or of the operating system under it.
+    #[error("{step}: {problem}")]
+    Internal {
+        /// What was tried.
+        step: &'static str,
+        /// What happened.
+        problem: String,
+    },
+}
+
+fn after(hint: &str) -> String {
+    if hint.is_empty() {
+        String::new()
+    } else {
+        format!(". {hint}")
+    }
+}
+
+impl Error {
+    /// The verdict on the pod, where there is one.
+    #[must_use]
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            Self::NotStarted { verdict, .. } | Self::Lost { verdict, .. } => Some(verdict),
+            Self::Api { verdict, .. } => verdict.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// A result with the crate's own [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,35 @@
+//! A submission goes in, one pod runs, and a true answer comes out.
+//!
+//! Read the modules in this order; data goes down once and comes back once.
+//!
+//! - [`image`]: the image for a lecture and an assignment;
+//! - [`request`] -> [`manifest`]: a submission's traits become a Pod ([`typed`], [`name`] check their parts);
+//! - [`lifecycle`]: create or adopt, observe, read the log, delete: the only state machine;
+//!   - [`cluster`]: all that talks to an API server;
+//!   - [`pod_view`] -> [`verdict`]: a Pod's status becomes a verdict, by the table in [`cause`];
+//! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
+//!
+//! [`embedded`] is a Kubernetes API for pods in this process, for tests and demonstrations. `python` is the only
+//! module that names pyo3.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::pedantic, missing_docs)]
+
+pub mod cause;
+pub mod cluster;
+pub mod error;
+pub mod image;
+pub mod lifecycle;
+pub mod manifest;
+pub mod name;
+pub mod pod_view;
+#[cfg(feature = "python")]
+mod python;
+pub mod request;
+pub mod step;
+pub mod typed;
+pub mod verdict;
+
+pub use cluster::Cluster;
+pub use error::{Error, Result};
+pub use lifecycle::{Outcome, RunOptions, Timings, run};

@@ -1,0 +1,169 @@
+//! The deadlines of a run: one clock for each phase, told by our own monotonic time alone.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cause::Cause;
+use crate::verdict::{State, Waiting};
+
+/// How long the phase may take to follow the containers' end; a kubelet needs about a second.
+const SETTLING: Duration = Duration::from_secs(5);
+/// What the kubelet's own deadline leaves beyond ours, so that a pod is judged by one clock while anybody watches.
+const SAFETY_MARGIN: Duration = Duration::from_secs(30);
+/// The time to start that the kubelet's deadline allows for where the run has no limit of its own.
+const USUAL_START: Duration = Duration::from_secs(3600);
+
+/// `activeDeadlineSeconds` for a pod: it ends the pod when the service that watches it is dead. The kubelet's clock
+/// includes pulling the image, which is not the student's time, so it must be the longer one.
+pub(super) fn safety_net(timeout: Duration, start_timeout: Option<Duration>) -> i64 {
+    let whole = timeout + start_timeout.unwrap_or(USUAL_START) + SAFETY_MARGIN;
+    i64::try_from(whole.as_secs()).unwrap_or(i64::MAX).max(1)
+}
+
+/// Which limit was passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// The time to start.
+    Start,
+    /// The patience with what it waits for.
+    Patience,
+    /// The time to run.
+    Run,
+    /// The time in which a phase should have confirmed what the containers said.
+    Settling,
+}
+
+/// When each phase began, as far as it was seen.
+#[derive(Debug)]
+pub(super) struct Clock {
+    start_timeout: Option<Duration>,
+    timeout: Option<Duration>,
+    pub(super) created: Instant,
+    pub(super) scheduled: Option<Instant>,
+    pub(super) running: Option<Instant>,
+    pub(super) ended: Option<Instant>,
+    gated: Option<Instant>,
+    gated_before: Duration,
+    waiting: Option<(Waiting, Instant)>,
+}
+
+impl Clock {
+    pub(super) fn new(start_timeout: Option<Duration>, timeout: Option<Duration>) -> Self {
+        Self {
+            start_timeout,
+            timeout,
+            created: Instant::now(),
+            scheduled: None,
+            running: None,
+            ended: None,
+            gated: None,
+            gated_before: Duration::ZERO,
+            waiting: None,
+        }
+    }
+
+    /// Notes that the API server has accepted the pod.
+    pub(super) fn create(&mut self) {
+        self.created = Instant::now();
+    }
+
+    /// Notes that the pod has a node.
+    pub(super) fn schedule(&mut self) -> bool {
+        let first = self.scheduled.is_none();
+        self.scheduled.get_or_insert_with(Instant::now);
+        first
+    }
+
+    /// Notes the pod's state; true when it is a new one that is worth a line.
+    pub(super) fn note(&mut self, state: &State) -> bool {
+        let now = Instant::now();
+        if *state != State::Gated
+            && let Some(since) = self.gated.take()
+        {
+            self.gated_before += now - since;
+        }
+        match state {
+            State::Gated => {
+                let first = self.gated.is_none();
+                self.gated.get_or_insert(now);
+                first
+            }
+            State::Waiting(None) => {
+                self.waiting = None;
+                false
+            }
+            State::Waiting(Some(waiting)) => match &mut self.waiting {
+                Some((known, _)) if known.cause == waiting.cause => {
+                    known.message.clone_from(&waiting.message);
+                    false
+                }
+                known => {
+                    *known = Some((waiting.clone(), now));
+                    true
+                }
+            },
+            State::Running => {
+                self.waiting = None;
+                let first = self.running.is_none();
+                self.running.get_or_insert(now);
+                first
+            }
+            State::Ended { .. } => {
+                let first = self.ended.is_none();
+                self.ended.get_or_insert(now);
+                first
+            }
+        }
+    }
+
+    /// What the pod waits for.
+    pub(super) fn waits_for(&self) -> Option<&Waiting> {
+        self.waiting.as_ref().map(|(waiting, _)| waiting)
+    }
+
+    /// The next limit and when it is passed.
+    pub(super) fn next(&self) -> Option<(Instant, Expired)> {
+        if let Some(ended) = self.ended {
+            return Some((ended + SETTLING, Expired::Settling));
+        }
+        if let Some(running) = self.running {
+            return self
+                .timeout
+                .map(|timeout| (running + timeout, Expired::Run));
+        }
+        if self.gated.is_some() {
+            return None;
+        }
+        let start = self
+            .start_timeout
+            .map(|limit| (self.created + self.gated_before + limit, Expired::Start));
+        let patience = self
+            .waiting
+            .as_ref()
+            .and_then(|(waiting, since)| Some((*since + waiting.patience()?, Expired::Patience)));
+        [start, patience]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// The verdict on a pod that did not start in time.
+    pub(super) fn start_verdict(&self) -> crate::verdict::Verdict {
+        use crate::verdict::{Phase, Verdict};
+        match self.waits_for() {
+            Some(waiting) => waiting.verdict(),
+            None if self.scheduled.is_some() => Verdict::new(
+                Phase::Pending,
+                Cause::StartTimeout,
+                "the pod has a node and no container of it was started; 'kubectl describe pod' of such a pod may name a \
+                 volume that cannot be mounted or an image that takes long to pull",
+            ),
+            None => Verdict::new(
+                Phase::Pending,
+                Cause::StartTimeout,
+                "no scheduler has looked at the pod",
+            ),
+        }
+    }
+}

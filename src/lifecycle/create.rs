@@ -1,0 +1,244 @@
+//! The create: exactly one pod, whatever happens to the answer.
+
+use std::collections::BTreeMap;
+
+use kube::Api;
+use kube::api::{PostParams, Request};
+use kube::core::Status;
+
+use super::{Run, RunOptions, finish};
+use crate::cause::Cause;
+use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::error::{Error, Result};
+use crate::manifest::{Manifest, labels};
+use crate::name::label_value;
+use crate::pod_view::PodView;
+use crate::verdict::{Phase, Verdict};
+
+const STEP: &str = "creating pod";
+
+/// Marks the pod as this run's.
+pub(super) fn label(manifest: &mut Manifest, options: &RunOptions) -> Result<()> {
+    let run = format!("{:032x}", rand::random::<u128>());
+    let mut all = BTreeMap::from([
+        (labels::INSTANCE, label_value(&options.instance)),
+        (labels::RUN, run),
+    ]);
+    if manifest.label(labels::MANAGED_BY).is_none() {
+        all.insert(labels::MANAGED_BY, "kubegrader".to_owned());
+    }
+    if let Some(submission) = &options.submission {
+        all.insert(labels::SUBMISSION, label_value(submission));
+        all.insert(labels::ATTEMPT, options.attempt.to_string());
+    }
+    manifest.add_labels(&all)
+}
+
+/// Whose a pod of our name is.
+enum Owner {
+    /// Our own, whose create was applied and never answered.
+    ThisRun,
+    /// An earlier run's of the same submission and attempt, still at work.
+    SameSubmission,
+    /// The same, and it is over, about to go, or not to be adopted.
+    Leftover,
+    /// Somebody else's.
+    Stranger(String),
+}
+
+impl Run<'_> {
+    /// Creates the pod, or adopts the one that is there already.
+    pub(super) async fn create(&mut self) -> Result<()> {
+        let mut patience = Patience::new(OUTAGE);
+        let mut reloaded = false;
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(self.cancelled());
+            }
+            let failure = match self.post().await {
+                Ok(pod) => {
+                    self.owns(&pod, "created");
+                    return Ok(());
+                }
+                Err(failure) => failure,
+            };
+            if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
+                reloaded = true;
+                self.cluster.reload(&self.connection).await?;
+                continue;
+            }
+            let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
+                match self.look(failure).await? {
+                    None => return Ok(()),
+                    Some(failure) => failure,
+                }
+            } else {
+                failure
+            };
+            if failure.is_transient() {
+                self.steps
+                    .warn(&format!("create failed and is tried again: {failure}"));
+            }
+            patience
+                .wait(failure)
+                .await
+                .map_err(|failure| self.refused(failure))?;
+        }
+    }
+
+    /// One create. The body is the manifest as it is, so that a field that this build does not know arrives; a field
+    /// that the server does not know is refused, as with kubectl, and not dropped.
+    async fn post(&self) -> Result<PodView, Failure> {
+        let params = PostParams {
+            field_manager: Some("kubegrader".to_owned()),
+            ..PostParams::default()
+        };
+        let url = format!("/api/v1/namespaces/{}/pods", self.namespace);
+        let body = self.manifest.to_value().to_string().into_bytes();
+        let mut request = Request::new(url)
+            .create(&params, body)
+            .map_err(|error| Failure::Hopeless(error.to_string()))?;
+        let strict = format!("{}&fieldValidation=Strict", request.uri());
+        *request.uri_mut() = strict
+            .parse()
+            .map_err(|_| Failure::Hopeless(format!("{strict:?} is no URL")))?;
+        once(self.connection.client().request(request)).await
+    }
+
+    /// Reads the pod of our name after a create that was refused for it, or never answered. `None`: the pod is ours.
+    async fn look(&mut self, failure: Failure) -> Result<Option<Failure>> {
+        let pods: Api<PodView> = self.connection.pods(&self.namespace);
+        let pod = match once(pods.get(&self.name)).await {
+            Ok(pod) => pod,
+            // Gone again, or never made: the create may be repeated.
+            Err(Failure::Refused(status)) if status.code == 404 => {
+                return Ok(Some(transient(failure)));
+            }
+            Err(other) if other.is_transient() => return Ok(Some(transient(failure))),
+            Err(other) => {
+                return Err(other.into_error(
+                    "reading pod",
+                    &self.object(),
+                    self.connection.server(),
+                ));
+            }
+        };
+        match self.owner(&pod) {
+            Owner::ThisRun => self.owns(&pod, "created; the answer had been lost"),
+            Owner::SameSubmission => self.owns(
+                &pod,
+                "adopted from an earlier run of the same submission and attempt",
+            ),
+            Owner::Leftover => {
+                self.replace(&pod).await;
+                return Ok(Some(transient(failure)));
+            }
+            Owner::Stranger(owner) => {
+                return Err(Error::NameTaken {
+                    object: self.object(),
+                    owner,
+                });
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes way for a new pod of the same name. What still runs gets a moment to stop: a container whose pod is
+    /// deleted without grace writes on for seconds.
+    async fn replace(&self, pod: &PodView) {
+        if pod.is_terminal() {
+            self.steps
+                .info("replacing the finished pod of an earlier run");
+            self.delete_pod(pod.uid(), finish::ENDED).await;
+        } else {
+            if pod.metadata.deletion_timestamp.is_none() {
+                self.steps
+                    .warn("stopping and replacing the pod of an earlier run");
+                self.delete_pod(pod.uid(), finish::AT_ONCE).await;
+            }
+            self.wait_until_gone(pod.uid()).await;
+        }
+    }
+
+    fn owner(&self, pod: &PodView) -> Owner {
+        let same = |key| {
+            self.manifest
+                .label(key)
+                .is_some_and(|ours| pod.label(key) == Some(ours))
+        };
+        if same(labels::RUN) {
+            return Owner::ThisRun;
+        }
+        if same(labels::INSTANCE) && same(labels::SUBMISSION) && same(labels::ATTEMPT) {
+            let is_over = pod.is_terminal() || pod.metadata.deletion_timestamp.is_some();
+            return if is_over || !self.options.adopt {
+                Owner::Leftover
+            } else {
+                Owner::SameSubmission
+            };
+        }
+        let shown = |key| pod.label(key).map(|value| format!("{key}={value}"));
+        let known: Vec<_> = [labels::INSTANCE, labels::SUBMISSION, labels::ATTEMPT]
+            .into_iter()
+            .filter_map(shown)
+            .collect();
+        Owner::Stranger(if known.is_empty() {
+            "it has no label of kubegrader".to_owned()
+        } else {
+            known.join(", ")
+        })
+    }
+
+    fn owns(&mut self, pod: &PodView, how: &str) {
+        pod.uid().clone_into(&mut self.uid);
+        self.created = true;
+        self.clock.create();
+        self.steps.info(&format!("{how} (uid {})", self.uid));
+    }
+
+    /// The error of a create that will not succeed, with a verdict where the answer is one on the pod.
+    fn refused(&self, failure: Failure) -> Error {
+        let cause = match &failure {
+            Failure::Refused(status)
+                if status.code == 403 && status.message.contains("exceeded quota") =>
+            {
+                Some(Cause::QuotaExceeded)
+            }
+            Failure::Refused(status) if is_admission(status) => Some(Cause::Rejected),
+            _ => None,
+        };
+        let mut error = failure.into_error(STEP, &self.object(), self.connection.server());
+        if let (
+            Error::Api {
+                verdict, message, ..
+            },
+            Some(cause),
+        ) = (&mut error, cause)
+        {
+            let text = format!("{cause}: {message}");
+            *verdict = Some(Box::new(Verdict::new(Phase::Pending, cause, text)));
+        }
+        error
+    }
+}
+
+/// 409 AlreadyExists, and the 409 of a name whose deletion is under way.
+fn is_taken(failure: &Failure) -> bool {
+    failure.code() == Some(409)
+}
+
+/// Whether a 403 speaks of this pod (Pod Security, a webhook, LimitRange) and not of the user's rights.
+fn is_admission(status: &Status) -> bool {
+    status.code == 403 && !status.message.contains("cannot create resource")
+        || status.code == 422
+        || status.message.contains("admission webhook")
+}
+
+/// A failure under which the create may be repeated.
+fn transient(failure: Failure) -> Failure {
+    if failure.is_transient() {
+        failure
+    } else {
+        Failure::Unanswered(failure.to_string())
+    }
+}

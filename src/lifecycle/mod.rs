@@ -1,0 +1,168 @@
+//! One pod from its create to its delete: the only state machine.
+//!
+//! create or adopt -> observe -> read the log -> delete. Deadlines, repetition, cancellation and adoption are decided
+//! here and nowhere else. The future of [`run`] must be driven to its end: to stop it, cancel its token, and it
+//! deletes the pod before it returns.
+
+mod clock;
+mod create;
+mod finish;
+mod observe;
+mod outcome;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use outcome::{Outcome, Timings};
+
+use crate::cluster::{Cluster, Connection};
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::pod_view::PodView;
+use crate::step::Steps;
+use clock::Clock;
+use observe::End;
+
+/// How a pod is to be run.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The namespace of a pod that names none; else the cluster's own.
+    pub namespace: Option<String>,
+    /// How long the pod may take from its create until a container runs; time behind a scheduling gate does not
+    /// count. `None`: as long as the cluster says nothing that waiting cannot mend.
+    pub start_timeout: Option<Duration>,
+    /// How long its containers may run. `None`: as long as they like.
+    pub timeout: Option<Duration>,
+    /// The installation that the pod belongs to; its pods share a watch.
+    pub instance: String,
+    /// The submission that the pod grades; a later run of the same submission and attempt adopts it.
+    pub submission: Option<String>,
+    /// The attempt at the submission, from 1.
+    pub attempt: u32,
+    /// Whether a pod that an earlier run of the same submission and attempt left at work is taken over; else it is
+    /// stopped and replaced, as must be when the folders that it works on were laid anew.
+    pub adopt: bool,
+    /// How many bytes of the log are kept.
+    pub log_limit: usize,
+    /// The longest pause between two reads of a pod where watching is forbidden.
+    pub poll_interval: Duration,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            namespace: None,
+            start_timeout: None,
+            timeout: None,
+            instance: "default".to_owned(),
+            submission: None,
+            attempt: 1,
+            adopt: true,
+            log_limit: 1024 * 1024,
+            poll_interval: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Runs a pod once, and deletes it.
+///
+/// # Errors
+/// What kept the pod from being run or judged. A pod that failed is an [`Outcome`].
+pub async fn run(
+    cluster: &Cluster,
+    manifest: Manifest,
+    options: RunOptions,
+    steps: Steps,
+    cancel: CancellationToken,
+) -> Result<Outcome> {
+    let began = Instant::now();
+    let connection = cluster.connect().await?;
+    let mut run = Run::new(cluster, connection, manifest, options, steps, cancel)?;
+    let ended = run.to_its_end().await;
+    match ended {
+        Ok(end) => Ok(run.finish(end, began).await),
+        Err(error) => {
+            run.steps.warn(&error.to_string());
+            if run.created {
+                run.delete(finish::AT_ONCE).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// One run of one pod.
+struct Run<'a> {
+    cluster: &'a Cluster,
+    connection: Arc<Connection>,
+    manifest: Manifest,
+    options: RunOptions,
+    steps: Steps,
+    cancel: CancellationToken,
+    namespace: String,
+    name: String,
+    uid: String,
+    created: bool,
+    clock: Clock,
+    last: Option<Arc<PodView>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        cluster: &'a Cluster,
+        connection: Arc<Connection>,
+        mut manifest: Manifest,
+        options: RunOptions,
+        steps: Steps,
+        cancel: CancellationToken,
+    ) -> Result<Self> {
+        let namespace = manifest
+            .namespace()
+            .map(str::to_owned)
+            .or_else(|| options.namespace.clone())
+            .unwrap_or_else(|| connection.default_namespace());
+        manifest.set_namespace(&namespace);
+        create::label(&mut manifest, &options)?;
+        if let Some(timeout) = options.timeout {
+            manifest.set_deadline(clock::safety_net(timeout, options.start_timeout));
+        }
+        let name = manifest.name().to_owned();
+        let steps = steps.about(&options, &namespace, &name);
+        Ok(Self {
+            cluster,
+            connection,
+            clock: Clock::new(options.start_timeout, options.timeout),
+            manifest,
+            options,
+            steps,
+            cancel,
+            namespace,
+            name,
+            uid: String::new(),
+            created: false,
+            last: None,
+        })
+    }
+
+    async fn to_its_end(&mut self) -> Result<End> {
+        // Subscribed before the create, so that no event of the pod can be missed.
+        let mut news =
+            self.connection
+                .subscribe(&self.namespace, &self.options.instance, &self.name);
+        self.create().await?;
+        self.observe(&mut news).await
+    }
+
+    fn object(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    fn cancelled(&self) -> Error {
+        Error::Cancelled {
+            object: self.object(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! From the create to the end: what the pod's states mean, and what is done when a limit passes.
+
+use std::sync::Arc;
+
+use tokio::time::{sleep_until, timeout};
+
+use super::Run;
+use super::clock::Expired;
+use crate::cause::Cause;
+use crate::cluster::{News, Subscription};
+use crate::error::{Error, Result};
+use crate::pod_view::PodView;
+use crate::verdict::{Phase, State, Verdict, deleted, judge};
+
+/// The time in which a last look at the pod must be answered, when a limit has passed.
+const LAST_LOOK: std::time::Duration = std::time::Duration::from_millis(800);
+
+/// How a pod ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) verdict: Verdict,
+    /// What is left of it.
+    pub(super) remains: Remains,
+}
+
+/// What is left of a pod at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remains {
+    /// The object, of which nothing runs any more.
+    Ended,
+    /// A pod that still runs and has to be stopped.
+    Running,
+    /// Nothing.
+    Nothing,
+}
+
+impl Run<'_> {
+    /// Waits until the pod has ended, and says how.
+    pub(super) async fn observe(&mut self, news: &mut Subscription) -> Result<End> {
+        loop {
+            let limit = self.clock.next();
+            let passed = async {
+                match limit {
+                    Some((at, expired)) => {
+                        sleep_until(at).await;
+                        expired
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            let end = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(self.cancelled()),
+                told = news.next(self.options.poll_interval) => self.hear(told)?,
+                expired = passed => {
+                    // The watch may be behind: the pod itself has the last word.
+                    let told = timeout(LAST_LOOK, news.read()).await;
+                    let end = match told {
+                        Ok(Ok(told)) => self.hear(told)?,
+                        _ => None,
+                    };
+                    match end {
+                        None if self.clock.next() == limit => Some(self.expire(expired)?),
+                        end => end,
+                    }
+                }
+            };
+            if let Some(end) = end {
+                return Ok(end);
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) -> Result<Option<End>> {
+        match news {
+            News::Pod(pod) if pod.uid() == self.uid => Ok(self.see(pod)),
+            // A pod of the same name that went before ours.
+            News::Gone(Some(pod)) if pod.uid() != self.uid => Ok(None),
+            News::Gone(pod) => self.gone(pod).map(Some),
+            // A pod of the same name that came after ours: ours is gone.
+            News::Pod(_) if self.last.is_some() => self.gone(None).map(Some),
+            News::Pod(_) => Ok(None),
+        }
+    }
+
+    fn see(&mut self, pod: Arc<PodView>) -> Option<End> {
+        if let Some(node) = &pod.spec.node_name
+            && self.clock.schedule()
+        {
+            self.steps.info(&format!("scheduled to node {node}"));
+        }
+        let state = judge(&pod, self.manifest.restarts());
+        self.last = Some(pod);
+        if self.clock.note(&state) {
+            match &state {
+                State::Gated => self.steps.info("queued: a scheduling gate holds it back"),
+                State::Waiting(Some(waiting)) => {
+                    self.steps.warn(&format!("waits: {}", waiting.verdict()))
+                }
+                State::Waiting(None) => {}
+                State::Running => self.steps.info("running"),
+                State::Ended { verdict, .. } => self.steps.info(&format!("ended: {verdict}")),
+            }
+        }
+        match state {
+            State::Ended {
+                verdict,
+                certain: true,
+            } => Some(End {
+                verdict,
+                remains: Remains::Ended,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The pod's object is gone, and it was not us.
+    fn gone(&mut self, pod: Option<Arc<PodView>>) -> Result<End> {
+        if pod.is_some() {
+            self.last = pod;
+        }
+        self.created = false;
+        let last = self.last.as_deref();
+        let verdict = deleted(last);
+        let has_ended = last.is_some_and(|pod| pod.is_terminal() || pod.all_terminated())
+            && verdict.cause != Cause::Deleted;
+        if has_ended {
+            return Ok(End {
+                verdict,
+                remains: Remains::Nothing,
+            });
+        }
+        Err(Error::Lost {
+            object: self.object(),
+            verdict: Box::new(verdict),
+        })
+    }
+
+    fn expire(&mut self, expired: Expired) -> Result<End> {
+        match expired {
+            Expired::Settling => {
+                let state = self
+                    .last
+                    .as_ref()
+                    .map(|pod| judge(pod, self.manifest.restarts()));
+                let Some(State::Ended { verdict, .. }) = state else {
+                    return Err(self.not_started(String::new()));
+                };
+                Ok(End {
+                    verdict,
+                    remains: Remains::Ended,
+                })
+            }
+            Expired::Run => {
+                let limit = self.options.timeout.unwrap_or_default();
+                let text = format!(
+                    "the containers ran longer than {} s and were stopped",
+                    limit.as_secs_f64()
+                );
+                let verdict = Verdict::new(
+                    Phase::Failed,
+                    Cause::DeadlineExceeded,
+                    format!("DeadlineExceeded: {text}"),
+                );
+                self.steps.warn(&text);
+                Ok(End {
+                    verdict,
+                    remains: Remains::Running,
+                })
+            }
+            Expired::Start => {
+                let limit = self.options.start_timeout.unwrap_or_default().as_secs_f64();
+                Err(self.not_started(format!("; it had {limit} s to start")))
+            }
+            Expired::Patience => Err(self.not_started(String::new())),
+        }
+    }
+
+    fn not_started(&self, after: String) -> Error {
+        Error::NotStarted {
+            object: self.object(),
+            verdict: Box::new(self.clock.start_verdict()),
+            after,
+        }
+    }
+}

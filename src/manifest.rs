@@ -1,0 +1,243 @@
+//! A Pod as it will be sent to the API server: JSON, so that no field is lost that this build does not know.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::name;
+
+/// The labels by which kubegrader knows its pods.
+pub mod labels {
+    /// Whose pod it is: the installation. One shared watch sees the pods of one instance.
+    pub const INSTANCE: &str = "kubegrader.io/instance";
+    /// One call of `run`: tells a create whose answer was lost from somebody else's pod.
+    pub const RUN: &str = "kubegrader.io/run";
+    /// grader-service's submission id.
+    pub const SUBMISSION: &str = "kubegrader.io/submission";
+    /// The number of the attempt at a submission, from 1.
+    pub const ATTEMPT: &str = "kubegrader.io/attempt";
+    /// Kubernetes' recommended label ("Recommended Labels").
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+}
+
+/// A Pod's manifest, checked as far as that can be done without a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    pod: Map<String, Value>,
+}
+
+impl Manifest {
+    /// Takes a Pod as a client would write it, and fills in what a pod that runs once needs: kind, apiVersion and
+    /// `restartPolicy: Never`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPod`] when it is no Pod, has no containers, an impossible name, or restarts for ever.
+    pub fn new(pod: Value) -> Result<Self> {
+        let Value::Object(mut pod) = pod else {
+            return Err(invalid("pod", "it must be a Pod as an object".to_owned()));
+        };
+        expect(&mut pod, "apiVersion", "v1")?;
+        expect(&mut pod, "kind", "Pod")?;
+        let mut manifest = Self { pod };
+        manifest.check_name()?;
+        manifest.check_spec()?;
+        manifest.pod.remove("status");
+        Ok(manifest)
+    }
+
+    fn check_name(&mut self) -> Result<()> {
+        let metadata = self.object("metadata")?;
+        metadata.remove("uid");
+        metadata.remove("resourceVersion");
+        let given = metadata
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let name = match metadata.remove("generateName") {
+            Some(Value::String(prefix)) if given.is_empty() => generated_name(&prefix),
+            _ => given,
+        };
+        if name.is_empty() {
+            return Err(invalid(
+                "metadata.name",
+                "the pod has neither a name nor a generateName".to_owned(),
+            ));
+        }
+        if !name::is_pod_name(&name) {
+            return Err(invalid(
+                "metadata.name",
+                format!(
+                    "{name:?} is no DNS-1123 subdomain: lower-case letters, digits, '-' and '.', at most 253"
+                ),
+            ));
+        }
+        metadata.insert("name".to_owned(), name.into());
+        Ok(())
+    }
+
+    fn check_spec(&mut self) -> Result<()> {
+        let spec = self.object("spec")?;
+        match spec.get("containers") {
+            Some(Value::Array(containers)) if !containers.is_empty() => {}
+            _ => {
+                return Err(invalid(
+                    "spec.containers",
+                    "a pod needs at least one container".to_owned(),
+                ));
+            }
+        }
+        match spec.get("restartPolicy").and_then(Value::as_str) {
+            None => {
+                spec.insert("restartPolicy".to_owned(), "Never".into());
+            }
+            Some("Never" | "OnFailure") => {}
+            Some(other) => {
+                return Err(invalid(
+                    "spec.restartPolicy",
+                    format!(
+                        "a pod with {other:?} never ends; use \"Never\" (the default here) or \"OnFailure\""
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, key: &str) -> Result<&mut Map<String, Value>> {
+        let entry = self.pod.entry(key).or_insert_with(|| json!({}));
+        if entry.is_null() {
+            *entry = json!({});
+        }
+        entry
+            .as_object_mut()
+            .ok_or_else(|| invalid(key, "it must be an object".to_owned()))
+    }
+
+    /// The Pod's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata("name").unwrap_or_default()
+    }
+
+    /// The namespace that the Pod names itself, if it does.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.metadata("namespace")
+            .filter(|namespace| !namespace.is_empty())
+    }
+
+    fn metadata(&self, key: &str) -> Option<&str> {
+        self.pod.get("metadata")?.get(key)?.as_str()
+    }
+
+    /// A label's value.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.pod.get("metadata")?.get("labels")?.get(key)?.as_str()
+    }
+
+    /// Whether the kubelet may start a container again, so that only the phase tells the end.
+    #[must_use]
+    pub fn restarts(&self) -> bool {
+        self.spec("restartPolicy").and_then(Value::as_str) != Some("Never")
+    }
+
+    fn spec(&self, key: &str) -> Option<&Value> {
+        self.pod.get("spec")?.get(key)
+    }
+
+    /// The names of the init containers and of the containers, in order.
+    #[must_use]
+    pub fn container_names(&self, key: &str) -> Vec<&str> {
+        let containers = self.spec(key).and_then(Value::as_array);
+        containers
+            .into_iter()
+            .flatten()
+            .filter_map(|container| container.get("name")?.as_str())
+            .collect()
+    }
+
+    /// The container whose log is the Pod's: the one that `kubectl logs` would take.
+    #[must_use]
+    pub fn default_container(&self) -> Option<&str> {
+        let annotated = self.pod.get("metadata").and_then(|metadata| {
+            metadata
+                .get("annotations")?
+                .get("kubectl.kubernetes.io/default-container")?
+                .as_str()
+        });
+        annotated.or_else(|| self.container_names("containers").into_iter().next())
+    }
+
+    /// Sets labels, keeping those that are there under other keys.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPod`] when the Pod's labels are no object.
+    pub fn add_labels(&mut self, labels: &BTreeMap<&str, String>) -> Result<()> {
+        let metadata = self.object("metadata")?;
+        let all = metadata.entry("labels").or_insert_with(|| json!({}));
+        if all.is_null() {
+            *all = json!({});
+        }
+        let all = all
+            .as_object_mut()
+            .ok_or_else(|| invalid("metadata.labels", "it must be an object".to_owned()))?;
+        for (key, value) in labels {
+            all.insert((*key).to_owned(), value.as_str().into());
+        }
+        Ok(())
+    }
+
+    /// Sets `activeDeadlineSeconds` where the Pod has none: the kubelet then ends it even when nobody watches.
+    pub fn set_deadline(&mut self, seconds: i64) {
+        if let Some(spec) = self.pod.get_mut("spec").and_then(Value::as_object_mut) {
+            let deadline = spec.entry("activeDeadlineSeconds").or_insert(Value::Null);
+            if deadline.is_null() {
+                *deadline = seconds.into();
+            }
+        }
+    }
+
+    /// Sets the namespace.
+    pub fn set_namespace(&mut self, namespace: &str) {
+        if let Some(metadata) = self.pod.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("namespace".to_owned(), namespace.into());
+        }
+    }
+
+    /// The Pod as JSON.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.pod.clone())
+    }
+}
+
+/// A name made here and not by the server, so that a create whose answer was lost can be found again.
+fn generated_name(prefix: &str) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let suffix = (0..5).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]));
+    prefix.chars().take(253 - 5).chain(suffix).collect()
+}
+
+fn expect(pod: &mut Map<String, Value>, key: &str, wanted: &str) -> Result<()> {
+    match pod.get(key) {
+        None | Some(Value::Null) => {
+            pod.insert(key.to_owned(), wanted.into());
+            Ok(())
+        }
+        Some(Value::String(found)) if found == wanted => Ok(()),
+        Some(found) => Err(invalid(
+            key,
+            format!("it must be {wanted:?}, and it is {found}"),
+        )),
+    }
+}
+
+fn invalid(field: &str, problem: String) -> Error {
+    Error::InvalidPod {
+        field: field.to_owned(),
+        problem,
+    }
+}

@@ -1,0 +1,156 @@
+//! The part of a Pod that decides its fate: what a watch decodes, and nothing more.
+//!
+//! `spec` (but for the node) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
+
+use std::borrow::Cow;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, PodCondition, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Resource;
+use kube::core::NamespaceResourceScope as Namespaced;
+use serde::Deserialize;
+
+/// A Pod without what does not change after its create.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct PodView {
+    /// Name, uid, resourceVersion, labels and deletionTimestamp.
+    #[serde(default, deserialize_with = "trimmed")]
+    pub metadata: ObjectMeta,
+    /// Where it runs.
+    #[serde(default)]
+    pub spec: SpecView,
+    /// All of the status.
+    #[serde(default)]
+    pub status: PodStatus,
+}
+
+/// The one field of a Pod's `spec` that the cluster fills in later.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecView {
+    /// The node, once there is one.
+    pub node_name: Option<String>,
+}
+
+/// The fields of `ObjectMeta` that are read; all others are skipped without being built.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Meta {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    labels: std::collections::BTreeMap<String, String>,
+    deletion_timestamp: Option<Time>,
+}
+
+fn trimmed<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let meta = Meta::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: meta.name,
+        namespace: meta.namespace,
+        uid: meta.uid,
+        resource_version: meta.resource_version,
+        labels: Some(meta.labels),
+        deletion_timestamp: meta.deletion_timestamp,
+        ..ObjectMeta::default()
+    })
+}
+
+impl PodView {
+    /// The value of a label, if the Pod has it.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let labels = self.metadata.labels.as_ref()?;
+        labels.get(key).map(String::as_str)
+    }
+
+    /// The uid, empty where an API server left it out.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The statuses of the containers proper.
+    #[must_use]
+    pub fn containers(&self) -> &[ContainerStatus] {
+        self.status
+            .container_statuses
+            .as_deref()
+            .unwrap_or_default()
+    }
+
+    /// The statuses of the init containers.
+    #[must_use]
+    pub fn init_containers(&self) -> &[ContainerStatus] {
+        self.status
+            .init_container_statuses
+            .as_deref()
+            .unwrap_or_default()
+    }
+
+    /// A condition by its type, if its status is `status` (`True`, `False` or `Unknown`).
+    #[must_use]
+    pub fn condition(&self, type_: &str, status: &str) -> Option<&PodCondition> {
+        let conditions = self.status.conditions.as_deref().unwrap_or_default();
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == type_ && condition.status == status)
+    }
+
+    /// Whether the phase is `Succeeded` or `Failed`.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+    }
+
+    /// Whether every container has a `terminated` state, so that nothing of the Pod runs any more.
+    #[must_use]
+    pub fn all_terminated(&self) -> bool {
+        let containers = self.containers();
+        !containers.is_empty() && containers.iter().all(|status| is_terminated(status))
+    }
+}
+
+/// Whether a container has a `terminated` state.
+#[must_use]
+pub fn is_terminated(status: &ContainerStatus) -> bool {
+    matches!(
+        &status.state,
+        Some(ContainerState {
+            terminated: Some(_),
+            ..
+        })
+    )
+}
+
+impl Resource for PodView {
+    type DynamicType = ();
+    type Scope = Namespaced;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "Pod".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "pods".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl kube::api::Log for PodView {}

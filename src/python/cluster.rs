@@ -1,0 +1,196 @@
+//! `kubegrader.Cluster`.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::convert;
+use super::errors;
+use super::log;
+use super::outcome::PyOutcome;
+use super::pod_run::PyPodRun;
+use crate::cluster::{Cluster, Options, locked};
+use crate::lifecycle::RunOptions;
+use crate::manifest::Manifest;
+
+/// A cluster that pods are run on.
+#[pyclass(frozen, subclass, name = "Cluster", module = "kubegrader._core")]
+pub(super) struct PyCluster {
+    options: Options,
+    /// The cluster of this process; a forked child makes its own.
+    cluster: Mutex<(u32, Arc<Cluster>)>,
+}
+
+impl PyCluster {
+    fn cluster(&self) -> Arc<Cluster> {
+        let mut cluster = locked(&self.cluster);
+        let pid = std::process::id();
+        if cluster.0 != pid {
+            let own = (pid, Arc::new(Cluster::new(self.options.clone())));
+            // The parent's connections and tasks are not ours to end.
+            std::mem::forget(std::mem::replace(&mut *cluster, own));
+        }
+        Arc::clone(&cluster.1)
+    }
+}
+
+/// The keyword arguments of a run.
+struct RunArguments {
+    namespace: Option<String>,
+    start_timeout: Option<f64>,
+    timeout: Option<f64>,
+    instance: String,
+    submission: Option<String>,
+    attempt: u32,
+    adopt: bool,
+    log_limit: usize,
+    poll_interval: f64,
+    logger: Option<Py<PyAny>>,
+}
+
+impl RunArguments {
+    fn options(&self) -> PyResult<RunOptions> {
+        if self.attempt == 0 {
+            return Err(PyValueError::new_err("attempt counts from 1"));
+        }
+        Ok(RunOptions {
+            namespace: self.namespace.clone(),
+            start_timeout: convert::seconds("start_timeout", self.start_timeout)?,
+            timeout: convert::seconds("timeout", self.timeout)?,
+            instance: self.instance.clone(),
+            submission: self.submission.clone(),
+            attempt: self.attempt,
+            adopt: self.adopt,
+            log_limit: self.log_limit,
+            poll_interval: convert::seconds("poll_interval", Some(self.poll_interval))?
+                .unwrap_or_default(),
+        })
+    }
+}
+
+#[pymethods]
+impl PyCluster {
+    #[new]
+    #[pyo3(signature = (context = None, kubeconfig = None, namespace = None))]
+    fn new(
+        context: Option<String>,
+        kubeconfig: Option<PathBuf>,
+        namespace: Option<String>,
+    ) -> Self {
+        let options = Options {
+            kubeconfig,
+            context,
+            namespace,
+        };
+        let cluster = Arc::new(Cluster::new(options.clone()));
+        Self {
+            options,
+            cluster: Mutex::new((std::process::id(), cluster)),
+        }
+    }
+
+    #[getter]
+    fn context(&self) -> Option<&str> {
+        self.options.context.as_deref()
+    }
+
+    #[getter]
+    fn kubeconfig(&self) -> Option<PathBuf> {
+        self.options.kubeconfig.clone()
+    }
+
+    #[getter]
+    fn namespace(&self) -> Option<&str> {
+        self.options.namespace.as_deref()
+    }
+
+    #[getter]
+    fn requests<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (kind, count) in self.cluster().requests().counts() {
+            dict.set_item(kind, count)?;
+        }
+        Ok(dict)
+    }
+
+    #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
+                        submission = None, attempt = 1, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "they are the keyword arguments that Python sees"
+    )]
+    fn submit(
+        &self,
+        pod: &Bound<'_, PyAny>,
+        namespace: Option<String>,
+        start_timeout: Option<f64>,
+        timeout: Option<f64>,
+        instance: String,
+        submission: Option<String>,
+        attempt: u32,
+        adopt: bool,
+        log_limit: usize,
+        poll_interval: f64,
+        logger: Option<Py<PyAny>>,
+    ) -> PyResult<PyPodRun> {
+        let arguments = RunArguments {
+            namespace,
+            start_timeout,
+            timeout,
+            instance,
+            submission,
+            attempt,
+            adopt,
+            log_limit,
+            poll_interval,
+            logger,
+        };
+        self.start(pod, arguments)
+    }
+
+    #[pyo3(signature = (pod, **options))]
+    fn run(
+        slf: &Bound<'_, Self>,
+        pod: &Bound<'_, PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PyOutcome> {
+        let run = slf.call_method("submit", (pod,), options)?;
+        run.cast_into::<PyPodRun>()?.get().wait_blocking(slf.py())
+    }
+
+    fn __repr__(&self) -> String {
+        let shown = |value: Option<String>| {
+            value.map_or_else(|| "None".to_owned(), |value| format!("'{value}'"))
+        };
+        format!(
+            "Cluster(context={}, kubeconfig={}, namespace={})",
+            shown(self.options.context.clone()),
+            shown(
+                self.options
+                    .kubeconfig
+                    .as_ref()
+                    .map(|path| path.display().to_string())
+            ),
+            shown(self.options.namespace.clone()),
+        )
+    }
+}
+
+impl PyCluster {
+    fn start(&self, pod: &Bound<'_, PyAny>, arguments: RunArguments) -> PyResult<PyPodRun> {
+        let py = pod.py();
+        let options = arguments.options()?;
+        let manifest =
+            Manifest::new(convert::pod(pod)?).map_err(|error| errors::from(py, error))?;
+        PyPodRun::start(
+            py,
+            self.cluster(),
+            manifest,
+            options,
+            log::steps(arguments.logger),
+        )
+    }
+}

@@ -1,0 +1,74 @@
+//! Python objects to JSON values and back, through Python's own `json` module.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping, PyString};
+use serde_json::Value;
+
+use super::errors;
+use crate::error::Error;
+
+/// A pod as a dict, or a `V1Pod` of the official client.
+pub(super) fn pod(pod: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if pod.cast::<PyDict>().is_ok() || pod.cast::<PyMapping>().is_ok() {
+        return value(pod, "pod");
+    }
+    if pod.hasattr("attribute_map")? {
+        let plain = pod
+            .py()
+            .import("kubegrader.models")?
+            .call_method1("to_dict", (pod,))?;
+        return value(&plain, "pod");
+    }
+    Err(PyTypeError::new_err(format!(
+        "pod must be a dict or a V1Pod, and it is a {}",
+        pod.get_type().name()?
+    )))
+}
+
+/// Any plain Python data as JSON.
+pub(super) fn value(data: &Bound<'_, PyAny>, field: &str) -> PyResult<Value> {
+    let py = data.py();
+    let text = py
+        .import("json")?
+        .call_method1("dumps", (data,))
+        .map_err(|error| {
+            errors::from(
+                py,
+                Error::InvalidPod {
+                    field: field.to_owned(),
+                    problem: format!("it holds something that is no plain data: {error}"),
+                },
+            )
+        })?;
+    let text = text.cast_into::<PyString>()?;
+    serde_json::from_str(text.to_str()?).map_err(|error| {
+        errors::from(
+            py,
+            Error::InvalidPod {
+                field: field.to_owned(),
+                problem: error.to_string(),
+            },
+        )
+    })
+}
+
+/// JSON as plain Python data.
+pub(super) fn plain<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?
+        .call_method1("loads", (value.to_string(),))
+}
+
+/// A time in seconds, as Python gives it.
+pub(super) fn seconds(field: &str, seconds: Option<f64>) -> PyResult<Option<std::time::Duration>> {
+    let Some(seconds) = seconds else {
+        return Ok(None);
+    };
+    std::time::Duration::try_from_secs_f64(seconds)
+        .map(Some)
+        .map_err(|_| {
+            pyo3::exceptions::PyValueError::new_err(format!(
+                "{field} must be a number of seconds from 0 on, and it is {seconds}"
+            ))
+        })
+}

@@ -1,0 +1,106 @@
+//! `kubegrader.EmbeddedCluster`.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+
+use super::runtime::current;
+use crate::cluster::locked;
+use crate::embedded::{EmbeddedCluster, Options, Server};
+
+/// How long an end may take: containers get a moment to stop.
+const STOPPING: Duration = Duration::from_secs(10);
+
+/// A running embedded cluster.
+struct Running {
+    pid: u32,
+    cluster: EmbeddedCluster,
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+/// A Kubernetes API for pods in this process, whose pods run as processes of this machine.
+#[pyclass(frozen, name = "EmbeddedCluster", module = "kubegrader")]
+pub(super) struct PyEmbeddedCluster(Mutex<Option<Running>>);
+
+#[pymethods]
+impl PyEmbeddedCluster {
+    #[new]
+    fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    #[getter]
+    fn kubeconfig(&self) -> PyResult<PathBuf> {
+        self.running(|running| running.server.kubeconfig.clone())
+    }
+
+    #[getter]
+    fn url(&self) -> PyResult<String> {
+        self.running(|running| running.server.url.clone())
+    }
+
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let py = slf.py();
+        if locked(&slf.get().0).is_some() {
+            return Err(PyRuntimeError::new_err("this embedded cluster is running already"));
+        }
+        let (runtime, _) = current(py)?;
+        let folder = tempfile::Builder::new().prefix("kubegrader-").tempdir()?;
+        let started = py.detach(|| {
+            runtime.block_on(async {
+                let cluster = EmbeddedCluster::start(Options::default());
+                let server = cluster.serve(folder.path()).await?;
+                Ok::<_, std::io::Error>((cluster, server))
+            })
+        });
+        let (cluster, server) = started.map_err(|error| PyOSError::new_err(format!("starting the embedded cluster: {error}")))?;
+        *locked(&slf.get().0) = Some(Running { pid: std::process::id(), cluster, server, folder });
+        Ok(slf)
+    }
+
+    fn __exit__(&self, py: Python<'_>, _exc_type: &Bound<'_, PyAny>, _exc_value: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.stop(py)
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(running) = locked(&self.0).take() else { return Ok(()) };
+        if running.pid != std::process::id() {
+            // A forked child must not end its parent's cluster.
+            std::mem::forget(running);
+            return Ok(());
+        }
+        let (runtime, _) = current(py)?;
+        py.detach(|| {
+            let Running { cluster, server, folder, .. } = running;
+            runtime.block_on(async {
+                let stop = async {
+                    cluster.stop().await;
+                    server.stop().await;
+                };
+                let _ = tokio::time::timeout(STOPPING, stop).await;
+            });
+            folder.close()
+        })?;
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        match &*locked(&self.0) {
+            Some(running) => format!("EmbeddedCluster(url='{}')", running.server.url),
+            None => "EmbeddedCluster(stopped)".to_owned(),
+        }
+    }
+}
+
+impl PyEmbeddedCluster {
+    fn running<T>(&self, read: impl FnOnce(&Running) -> T) -> PyResult<T> {
+        locked(&self.0)
+            .as_ref()
+            .map(read)
+            .ok_or_else(|| PyRuntimeError::new_err("this embedded cluster is not running; enter it with 'with'"))
+    }
+}

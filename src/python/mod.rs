@@ -1,0 +1,34 @@
+//! The Python module `kubegrader._core`: the only folder that names pyo3.
+
+mod cluster;
+mod convert;
+mod errors;
+mod log;
+mod outcome;
+mod pod_run;
+mod request;
+mod runtime;
+
+use pyo3::prelude::*;
+
+/// kubegrader's Rust core.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::cluster::PyCluster;
+    #[pymodule_export]
+    use super::outcome::{PyOutcome, PyTimings, PyVerdict};
+    #[pymodule_export]
+    use super::pod_run::PyPodRun;
+    #[pymodule_export]
+    use super::request::{
+        autograde_pod_name, build_pod, completed, configured_image, default_image, no_results,
+    };
+
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,196 @@
+//! A run that is under way: to be waited for by a thread or by an event loop, or to be cancelled.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::errors;
+use super::outcome::PyOutcome;
+use super::runtime::{ForkSafe, current};
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::lifecycle::{Outcome, RunOptions, run};
+use crate::manifest::Manifest;
+use crate::step::Steps;
+
+/// How often a thread that waits looks for signals.
+const SIGNALS: Duration = Duration::from_millis(25);
+/// How long an interrupted wait goes on for the pod's deletion; what takes longer is done in the background.
+const INTERRUPTED: Duration = Duration::from_millis(120);
+
+/// The result, once there is one; the error is shared by all who wait.
+type Done = Option<std::result::Result<Arc<Outcome>, Arc<Error>>>;
+
+/// One run of one pod. When nobody holds it any more, it is cancelled.
+#[pyclass(frozen, name = "PodRun", module = "kubegrader")]
+pub(super) struct PyPodRun {
+    pid: u32,
+    namespace: Option<String>,
+    name: String,
+    handle: Handle,
+    done: watch::Receiver<Done>,
+    cancel: CancellationToken,
+    _cancel_when_dropped: DropGuard,
+}
+
+impl PyPodRun {
+    /// Starts a run in the background.
+    pub(super) fn start(
+        py: Python<'_>,
+        cluster: Arc<Cluster>,
+        manifest: Manifest,
+        options: RunOptions,
+        steps: Steps,
+    ) -> PyResult<Self> {
+        let (handle, life) = current(py)?;
+        let cancel = life.ends.child_token();
+        let (tell, done) = watch::channel(None);
+        let name = manifest.name().to_owned();
+        let namespace = manifest
+            .namespace()
+            .map(str::to_owned)
+            .or_else(|| options.namespace.clone());
+        let under_way = life.begin();
+        let stop = cancel.clone();
+        handle.spawn(async move {
+            let result: Result<Outcome> = run(&cluster, manifest, options, steps, stop).await;
+            tell.send_replace(Some(result.map(Arc::new).map_err(Arc::new)));
+            drop(under_way);
+        });
+        Ok(Self {
+            pid: std::process::id(),
+            namespace,
+            name,
+            handle,
+            done,
+            _cancel_when_dropped: cancel.clone().drop_guard(),
+            cancel,
+        })
+    }
+
+    fn check_process(&self) -> PyResult<()> {
+        if self.pid == std::process::id() {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "this run was started before a fork and belongs to the parent process",
+        ))
+    }
+
+    /// Waits for at most `limit`, without the GIL.
+    fn wait_for(&self, py: Python<'_>, limit: Duration) -> Done {
+        py.detach(|| {
+            let mut done = self.done.clone();
+            self.handle.block_on(async {
+                let ended = tokio::time::timeout(limit, done.wait_for(Option::is_some)).await;
+                ended.ok()?.ok()?.clone()
+            })
+        })
+    }
+
+    /// Waits to the end; whatever a signal handler raises cancels the run.
+    pub(super) fn wait_blocking(&self, py: Python<'_>) -> PyResult<PyOutcome> {
+        self.check_process()?;
+        loop {
+            if let Some(done) = self.wait_for(py, SIGNALS) {
+                return to_python(py, done);
+            }
+            if let Err(interrupt) = py.check_signals() {
+                self.cancel.cancel();
+                self.wait_for(py, INTERRUPTED);
+                return Err(interrupt);
+            }
+            if self.done.has_changed().is_err() {
+                return Err(PyRuntimeError::new_err(
+                    "the run was ended by the interpreter's exit",
+                ));
+            }
+        }
+    }
+}
+
+fn to_python(
+    py: Python<'_>,
+    done: std::result::Result<Arc<Outcome>, Arc<Error>>,
+) -> PyResult<PyOutcome> {
+    match done {
+        Ok(outcome) => Ok(PyOutcome(outcome)),
+        Err(error) => Err(errors::exception(py, &error)?),
+    }
+}
+
+#[pymethods]
+impl PyPodRun {
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[getter]
+    fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    #[getter]
+    fn done(&self) -> bool {
+        self.done.borrow().is_some()
+    }
+
+    fn wait(&self, py: Python<'_>) -> PyResult<PyOutcome> {
+        self.wait_blocking(py)
+    }
+
+    fn wait_async<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().check_process()?;
+        let py = slf.py();
+        let mut done = slf.get().done.clone();
+        // Cancelling the awaiting task drops this future, and with it the run.
+        let cancel = slf.get().cancel.clone().drop_guard();
+        pyo3_asyncio::generic::future_into_py::<ForkSafe, _, PyOutcome>(py, async move {
+            let ended = done
+                .wait_for(Option::is_some)
+                .await
+                .map(|done| done.clone());
+            cancel.disarm();
+            match ended {
+                Ok(Some(ended)) => Python::attach(|py| to_python(py, ended)),
+                _ => Err(PyRuntimeError::new_err(
+                    "the run was ended by the interpreter's exit",
+                )),
+            }
+        })
+    }
+
+    #[pyo3(signature = (timeout = 5.0))]
+    fn cancel(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        self.check_process()?;
+        self.cancel.cancel();
+        let limit = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
+        let until = Instant::now() + limit;
+        loop {
+            if self
+                .wait_for(
+                    py,
+                    SIGNALS.min(until.saturating_duration_since(Instant::now())),
+                )
+                .is_some()
+            {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            py.check_signals()?;
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        let state = if self.done() { "done" } else { "under way" };
+        format!("PodRun(name='{}', {state})", self.name)
+    }
+}

@@ -1,0 +1,82 @@
+//! The pure parts for the executor: image, name and Pod from plain data.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+
+use super::outcome::PyVerdict;
+use super::{convert, errors};
+use crate::cause::Cause;
+use crate::error::Error;
+use crate::image;
+use crate::name;
+use crate::request::Request;
+use crate::verdict::{Phase, Verdict};
+
+/// The image that a course's image config names for an assignment, if it does.
+#[pyfunction]
+pub(super) fn configured_image(
+    py: Python<'_>,
+    path: PathBuf,
+    lecture: &str,
+    assignment: &str,
+) -> PyResult<Option<String>> {
+    image::configured(&path, lecture, assignment)
+        .map(|image| image.map(|image| image.to_string()))
+        .map_err(|error| errors::from(py, error))
+}
+
+/// `<lecture code>_image`, grader-service's own default.
+#[pyfunction]
+pub(super) fn default_image(lecture: &str) -> String {
+    image::default(lecture)
+}
+
+/// The name of the pod that grades a submission, as grader-service makes it from 0.7.0 on.
+#[pyfunction]
+pub(super) fn autograde_pod_name(user: &str, submission: i64) -> String {
+    name::autograde_pod(user, submission)
+}
+
+/// A submission's Pod from the executor's traits, as a dict.
+#[pyfunction]
+pub(super) fn build_pod<'py>(
+    py: Python<'py>,
+    request: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let request: Request =
+        serde_json::from_value(convert::value(request, "request")?).map_err(|error| {
+            errors::from(
+                py,
+                Error::InvalidPod {
+                    field: "request".to_owned(),
+                    problem: error.to_string(),
+                },
+            )
+        })?;
+    let manifest = request
+        .manifest()
+        .map_err(|error| errors::from(py, error))?;
+    convert::plain(py, &manifest.to_value())
+}
+
+/// The verdict on a submission whose results are there.
+#[pyfunction]
+pub(super) fn completed() -> PyVerdict {
+    Verdict::new(
+        Phase::Succeeded,
+        Cause::Completed,
+        "the pod succeeded and left its results",
+    )
+    .into()
+}
+
+/// The verdict on a pod that succeeded and left no graded notebook in the folder.
+#[pyfunction]
+pub(super) fn no_results(output_path: &str) -> PyVerdict {
+    let text = format!(
+        "NoResults: the pod succeeded and left no graded notebook in {output_path}; is the volume the \
+                        same here and in the pod, and does grader-convert of the image fit this grader-service?"
+    );
+    Verdict::new(Phase::Succeeded, Cause::NoResults, text).into()
+}

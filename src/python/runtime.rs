@@ -1,0 +1,170 @@
+//! The tokio runtime under the Python module: made on first use, and again after a fork.
+//!
+//! celery's prefork pool forks the process, and no thread survives a fork. A child therefore leaves everything that
+//! it inherited untouched (its threads are not there to answer) and begins anew.
+
+use std::cell::OnceCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3_asyncio::TaskLocals;
+use pyo3_asyncio::generic::{ContextExt, Runtime as GenericRuntime};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::locked;
+
+/// How long the interpreter's exit waits for the deletion of pods that nobody waits for any more.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// What belongs to one process.
+struct Process {
+    pid: u32,
+    runtime: Runtime,
+    life: Life,
+}
+
+/// Runs that are under way, and the word to end them.
+#[derive(Clone, Default)]
+pub(super) struct Life {
+    pub(super) ends: CancellationToken,
+    under_way: Arc<AtomicUsize>,
+}
+
+/// Counts a run as under way until it is dropped.
+pub(super) struct UnderWay(Arc<AtomicUsize>);
+
+impl Life {
+    pub(super) fn begin(&self) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        UnderWay(Arc::clone(&self.under_way))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Locked with the GIL held and for no longer than a look, so that a fork never finds it locked.
+static PROCESS: Mutex<Option<Process>> = Mutex::new(None);
+
+/// The runtime of this process, and the runs on it.
+pub(super) fn current(py: Python<'_>) -> PyResult<(Handle, Life)> {
+    let mut process = locked(&PROCESS);
+    let pid = std::process::id();
+    if let Some(known) = &*process
+        && known.pid == pid
+    {
+        return Ok((known.runtime.handle().clone(), known.life.clone()));
+    }
+    // Dropping a runtime joins its threads, and a forked child has none of them.
+    std::mem::forget(process.take());
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("kubegrader")
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            PyRuntimeError::new_err(format!("starting kubegrader's threads: {error}"))
+        })?;
+    let made = Process {
+        pid,
+        runtime,
+        life: Life::default(),
+    };
+    let current = (made.runtime.handle().clone(), made.life.clone());
+    *process = Some(made);
+    drop(process);
+    let farewell = pyo3::wrap_pyfunction!(farewell, py)?;
+    py.import("atexit")?.call_method1("register", (farewell,))?;
+    Ok(current)
+}
+
+/// At the interpreter's exit: ends what is under way, and waits until its pods are deleted.
+#[pyfunction]
+fn farewell(py: Python<'_>) {
+    let process = locked(&PROCESS).take();
+    let Some(process) = process else { return };
+    if process.pid != std::process::id() {
+        std::mem::forget(process);
+        return;
+    }
+    py.detach(|| {
+        process.life.ends.cancel();
+        let under_way = &process.life.under_way;
+        process.runtime.block_on(async {
+            let all_ended = async {
+                while under_way.load(Ordering::SeqCst) > 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            // Whatever is left then cannot be deleted now; an interpreter must not hang for it.
+            let _ = tokio::time::timeout(FAREWELL, all_ended).await;
+        });
+        process.runtime.shutdown_background();
+    });
+    super::log::flush(py);
+}
+
+tokio::task_local! {
+    static LOCALS: OnceCell<TaskLocals>;
+}
+
+/// The runtime as `pyo3_asyncio` wants it; its own global one does not survive a fork.
+pub(super) struct ForkSafe;
+
+impl GenericRuntime for ForkSafe {
+    type JoinError = JoinError;
+    type JoinHandle = JoinHandle<()>;
+
+    fn spawn<F>(future: F) -> Self::JoinHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        handle().spawn(future)
+    }
+
+    fn spawn_blocking<F>(work: F) -> Self::JoinHandle
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        handle().spawn_blocking(work)
+    }
+}
+
+/// The handle for `pyo3_asyncio`, which calls from inside the runtime or from a thread that holds the GIL, after
+/// [`current`] has made the runtime.
+fn handle() -> Handle {
+    Handle::try_current().unwrap_or_else(|_| {
+        let process = locked(&PROCESS);
+        let known = process
+            .as_ref()
+            .expect("invariant: current() was called before any future was made");
+        known.runtime.handle().clone()
+    })
+}
+
+impl ContextExt for ForkSafe {
+    fn scope<F, R>(locals: TaskLocals, future: F) -> Pin<Box<dyn Future<Output = R> + Send>>
+    where
+        F: Future<Output = R> + Send + 'static,
+    {
+        let cell = OnceCell::from(locals);
+        Box::pin(LOCALS.scope(cell, future))
+    }
+
+    fn get_task_locals() -> Option<TaskLocals> {
+        LOCALS
+            .try_with(|locals| locals.get().cloned())
+            .ok()
+            .flatten()
+    }
+}

@@ -1,0 +1,65 @@
+//! The steps of a submission's life, one line each, with submission, attempt and pod.
+
+use std::fmt;
+use std::sync::Arc;
+
+use log::Level;
+
+use crate::lifecycle::RunOptions;
+
+type Sink = dyn Fn(Level, &str) + Send + Sync;
+
+/// Where the lines go; by default to the `log` crate, under the target `kubegrader`.
+#[derive(Clone)]
+pub struct Steps {
+    sink: Arc<Sink>,
+    about: Arc<str>,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self::new(|level, line| log::log!(target: "kubegrader", level, "{line}"))
+    }
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Steps({})", self.about)
+    }
+}
+
+impl Steps {
+    /// Lines that go to `sink`.
+    pub fn new(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
+        Self {
+            sink: Arc::new(sink),
+            about: "".into(),
+        }
+    }
+
+    /// The same sink, with each line saying which pod it is about.
+    #[must_use]
+    pub(crate) fn about(&self, options: &RunOptions, namespace: &str, pod: &str) -> Self {
+        let about = match &options.submission {
+            Some(submission) => format!(
+                "submission {submission}, attempt {}, pod {namespace}/{pod}",
+                options.attempt
+            ),
+            None => format!("pod {namespace}/{pod}"),
+        };
+        Self {
+            sink: Arc::clone(&self.sink),
+            about: about.into(),
+        }
+    }
+
+    /// A step that went as it should.
+    pub fn info(&self, step: &str) {
+        (self.sink)(Level::Info, &format!("{}: {step}", self.about));
+    }
+
+    /// Something that an operator may have to look at.
+    pub fn warn(&self, step: &str) {
+        (self.sink)(Level::Warn, &format!("{}: {step}", self.about));
+    }
+}

@@ -1,0 +1,140 @@
+//! From the plain data of a site's config to a Kubernetes type, without losing a word of it.
+//!
+//! Python configs write `persistent_volume_claim` as often as `persistentVolumeClaim`; both are taken. A key that the
+//! type does not have is an error and not dropped: a misspelt `claimNmae` would mount nothing.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// Reads `value` as a `T`; `path` names it in errors.
+///
+/// # Errors
+/// [`Error::InvalidPod`] for a value of the wrong shape and for a key that `T` does not have.
+pub fn typed<T: DeserializeOwned + Serialize>(path: &str, value: Value) -> Result<T> {
+    let mut value = without_nulls(value);
+    // Every round renames the keys that the type did not know as they were written.
+    for _ in 0..8 {
+        let parsed: T = serde_json::from_value(value.clone())
+            .map_err(|error| invalid(path, error.to_string()))?;
+        let kept =
+            serde_json::to_value(&parsed).map_err(|error| invalid(path, error.to_string()))?;
+        if let Some(lost) = lost_key(&value, &kept, path)
+            && !lost.ends_with_snake_case()
+        {
+            return Err(invalid(&lost.path, "there is no such field".to_owned()));
+        }
+        if !rename_lost(&mut value, &kept) {
+            return Ok(parsed);
+        }
+    }
+    Err(invalid(path, "its fields are nested too deeply".to_owned()))
+}
+
+struct Lost {
+    path: String,
+    key: String,
+}
+
+impl Lost {
+    fn ends_with_snake_case(&self) -> bool {
+        self.key.contains('_')
+    }
+}
+
+/// The first key that was given and is not kept. Empty lists and objects may go: Kubernetes reads them as absent.
+fn lost_key(given: &Value, kept: &Value, path: &str) -> Option<Lost> {
+    match (given, kept) {
+        (Value::Object(given), Value::Object(kept)) => given.iter().find_map(|(key, value)| {
+            let path = format!("{path}.{key}");
+            match kept.get(key) {
+                Some(kept) => lost_key(value, kept, &path),
+                None if is_empty(value) && !key.contains('_') => None,
+                None => Some(Lost {
+                    path,
+                    key: key.clone(),
+                }),
+            }
+        }),
+        (Value::Array(given), Value::Array(kept)) => given
+            .iter()
+            .zip(kept)
+            .enumerate()
+            .find_map(|(at, (given, kept))| lost_key(given, kept, &format!("{path}[{at}]"))),
+        _ => None,
+    }
+}
+
+/// Renames lost `snake_case` keys to camelCase; false when there were none.
+fn rename_lost(given: &mut Value, kept: &Value) -> bool {
+    match (given, kept) {
+        (Value::Object(given), Value::Object(kept)) => {
+            let lost: Vec<String> = given
+                .keys()
+                .filter(|key| key.contains('_') && !kept.contains_key(*key))
+                .cloned()
+                .collect();
+            let mut renamed = !lost.is_empty();
+            for key in lost {
+                if let Some(value) = given.remove(&key) {
+                    given.insert(camel_case(&key), value);
+                }
+            }
+            for (key, value) in given.iter_mut() {
+                if let Some(kept) = kept.get(key) {
+                    renamed |= rename_lost(value, kept);
+                }
+            }
+            renamed
+        }
+        (Value::Array(given), Value::Array(kept)) => given
+            .iter_mut()
+            .zip(kept)
+            .fold(false, |renamed, (given, kept)| {
+                rename_lost(given, kept) || renamed
+            }),
+        _ => false,
+    }
+}
+
+fn camel_case(key: &str) -> String {
+    let mut words = key.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut name, word| {
+        // Kubernetes writes these in capitals: hostIP, diskURI, volumeID.
+        if matches!(word, "id" | "ip" | "pid" | "uid" | "uri") {
+            name.push_str(&word.to_ascii_uppercase());
+            return name;
+        }
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+        name
+    })
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
+        Value::Array(list) => list.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    matches!(value, Value::Object(map) if map.is_empty())
+        || matches!(value, Value::Array(list) if list.is_empty())
+}
+
+fn invalid(path: &str, problem: String) -> Error {
+    Error::InvalidPod {
+        field: path.to_owned(),
+        problem,
+    }
+}

@@ -1,0 +1,457 @@
+//! What a Pod's status says about it: a pure function from [`PodView`] to [`State`].
+//!
+//! Facts: Kubernetes 1.34, "Pod Lifecycle" and "Disruptions" in its documentation, the kubelet's reasons as
+//! recorded in `tests/statuses/`.
+
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus};
+
+use crate::cause::{Blame, Cause};
+use crate::pod_view::{PodView, is_terminated};
+
+/// The phase that a Pod ended in, or was in when it was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all containers have been started.
+    Pending,
+    /// A container runs.
+    Running,
+    /// All containers ended with exit code 0.
+    Succeeded,
+    /// All containers ended, one at least in failure.
+    Failed,
+}
+
+impl Phase {
+    /// Kubernetes' own word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a Pod ended, whose fault that was, and what to tell whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The phase that it ended in, or was in.
+    pub phase: Phase,
+    /// Why.
+    pub cause: Cause,
+    /// The exit code of the container that decided, where one ended.
+    pub exit_code: Option<i32>,
+    /// What the operator reads: Kubernetes' own words, with container and node.
+    pub staff_text: String,
+}
+
+impl Verdict {
+    /// A verdict with the text that staff reads.
+    #[must_use]
+    pub fn new(phase: Phase, cause: Cause, staff_text: impl Into<String>) -> Self {
+        Self {
+            phase,
+            cause,
+            exit_code: None,
+            staff_text: staff_text.into(),
+        }
+    }
+
+    /// Whose fault it is; `None` for a Pod that did what it should.
+    #[must_use]
+    pub fn blame(&self) -> Option<Blame> {
+        self.cause.row().blame
+    }
+
+    /// Whether another attempt may end differently without anybody changing anything.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        self.cause.row().retryable
+    }
+
+    /// What the student reads: plain words, no cluster internals.
+    #[must_use]
+    pub fn student_text(&self) -> &'static str {
+        self.cause.row().student_text
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.staff_text)
+    }
+}
+
+/// Where a Pod is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Held back by a scheduling gate: its time to start does not run.
+    Gated,
+    /// It does not run yet; the reason, where Kubernetes gave one.
+    Waiting(Option<Waiting>),
+    /// A container runs.
+    Running,
+    /// Nothing of it runs any more.
+    Ended {
+        /// How it ended.
+        verdict: Verdict,
+        /// Whether no later status can change the verdict. The containers' states come about a second before
+        /// the phase, and the reasons that acquit a student (eviction, deadline, deletion) come with the phase.
+        certain: bool,
+    },
+}
+
+/// Why a Pod does not run yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The cause.
+    pub cause: Cause,
+    /// Kubernetes' own words.
+    pub message: String,
+}
+
+impl Waiting {
+    /// How long the kubelet may go on trying before the Pod counts as failed: a registry that hiccups is not a
+    /// wrong image name, and a secret may be made a moment after its Pod. `None`: until the time to start is over.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        let seconds = match self.cause {
+            Cause::InvalidImageName | Cause::ErrImageNeverPull => 0,
+            Cause::ErrImagePull => 30,
+            Cause::CreateContainerConfigError | Cause::CreateContainerError => 30,
+            Cause::RegistryUnavailable | Cause::ImageInspectError => 300,
+            _ => return None,
+        };
+        Some(Duration::from_secs(seconds))
+    }
+
+    /// The verdict on a Pod that is given up while it waits.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        Verdict::new(
+            Phase::Pending,
+            self.cause.clone(),
+            with_message(self.cause.name(), &self.message),
+        )
+    }
+}
+
+/// Where a Pod is in its life, as far as its status tells.
+///
+/// `restarts` is false for a Pod with `restartPolicy: Never`, whose containers' end is its own end; otherwise only
+/// the phase ends it.
+#[must_use]
+pub fn judge(pod: &PodView, restarts: bool) -> State {
+    if pod.is_terminal() {
+        return State::Ended {
+            verdict: ended(pod),
+            certain: true,
+        };
+    }
+    if !restarts && let Some(verdict) = ended_before_phase(pod) {
+        // Only an end that nothing can excuse any more needs no word from the phase.
+        let certain = verdict.cause == Cause::Completed && !is_disturbed(pod);
+        return State::Ended { verdict, certain };
+    }
+    if pod.containers().iter().any(is_running) {
+        return State::Running;
+    }
+    waiting(pod)
+}
+
+/// The verdict on a Pod whose object is gone, from its last status: nobody but kubegrader itself should delete it.
+#[must_use]
+pub fn deleted(pod: Option<&PodView>) -> Verdict {
+    let Some(pod) = pod else {
+        return Verdict::new(
+            Phase::Pending,
+            Cause::Deleted,
+            "the pod was deleted by someone else",
+        );
+    };
+    if pod.is_terminal() {
+        return ended(pod);
+    }
+    let phase = match pod.status.phase.as_deref() {
+        Some("Running") => Phase::Running,
+        _ => Phase::Pending,
+    };
+    if let Some((cause, text)) = disruption(pod) {
+        return Verdict::new(phase, cause, text);
+    }
+    if pod.metadata.deletion_timestamp.is_none()
+        && let Some(verdict) = ended_before_phase(pod)
+    {
+        return verdict;
+    }
+    let text = format!("the pod was deleted by someone else while it was {phase}");
+    Verdict::new(phase, Cause::Deleted, text)
+}
+
+/// Whether something outside the Pod has begun to end it.
+fn is_disturbed(pod: &PodView) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
+        || pod.condition("DisruptionTarget", "True").is_some()
+        || pod.status.reason.is_some()
+}
+
+fn is_running(status: &ContainerStatus) -> bool {
+    matches!(
+        &status.state,
+        Some(ContainerState {
+            running: Some(_),
+            ..
+        })
+    )
+}
+
+fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    status.state.as_ref()?.terminated.as_ref()
+}
+
+/// The verdict from the containers alone, once none of them runs or will.
+fn ended_before_phase(pod: &PodView) -> Option<Verdict> {
+    if pod.all_terminated() {
+        return Some(ended(pod));
+    }
+    let failed_init = pod
+        .init_containers()
+        .iter()
+        .any(|status| terminated(status).is_some_and(|end| end.exit_code != 0));
+    let all_others_wait = !pod
+        .containers()
+        .iter()
+        .any(|status| is_running(status) || is_terminated(status));
+    (failed_init && all_others_wait).then(|| ended(pod))
+}
+
+/// The verdict on a Pod of which nothing runs any more. What was done to the Pod goes before what its containers
+/// did: a container that is stopped from outside ends with an exit code of its own.
+fn ended(pod: &PodView) -> Verdict {
+    let (phase, exit_code) = phase_and_exit_code(pod);
+    let (cause, staff_text) = disruption(pod)
+        .or_else(|| pod_reason(pod))
+        .or_else(|| being_deleted(pod))
+        .unwrap_or_else(|| containers_cause(pod, phase));
+    Verdict {
+        phase,
+        cause,
+        exit_code,
+        staff_text,
+    }
+}
+
+fn phase_and_exit_code(pod: &PodView) -> (Phase, Option<i32>) {
+    let worst = worst_container(pod).and_then(terminated);
+    let exit_code = worst.map(|end| end.exit_code);
+    let phase = match pod.status.phase.as_deref() {
+        Some("Succeeded") => Phase::Succeeded,
+        Some("Failed") => Phase::Failed,
+        _ if exit_code == Some(0) => Phase::Succeeded,
+        _ => Phase::Failed,
+    };
+    (phase, exit_code)
+}
+
+/// The container that decides: the first that failed, init containers first, else the first of all.
+fn worst_container(pod: &PodView) -> Option<&ContainerStatus> {
+    let failed = |status: &&ContainerStatus| {
+        terminated(status).is_some_and(|end| end.exit_code != 0 || is_oom(end))
+    };
+    pod.init_containers()
+        .iter()
+        .find(failed)
+        .or_else(|| pod.containers().iter().find(failed))
+        .or_else(|| pod.containers().first())
+}
+
+fn is_oom(end: &ContainerStateTerminated) -> bool {
+    end.reason.as_deref() == Some("OOMKilled")
+}
+
+/// The condition `DisruptionTarget`, "Pod disruption conditions" in Kubernetes' documentation.
+fn disruption(pod: &PodView) -> Option<(Cause, String)> {
+    let condition = pod.condition("DisruptionTarget", "True")?;
+    let reason = condition.reason.as_deref().unwrap_or_default();
+    let message = condition.message.as_deref().unwrap_or_default();
+    let cause = match reason {
+        "PreemptionByScheduler" => Cause::Preempted,
+        "DeletionByTaintManager" | "DeletionByPodGC" => Cause::NodeLost,
+        "EvictionByEvictionAPI" => Cause::Evicted,
+        "TerminationByKubelet" => {
+            return pod_reason(pod)
+                .or_else(|| Some((Cause::Evicted, with_message(reason, message))));
+        }
+        _ => Cause::Other(reason.to_owned()),
+    };
+    Some((cause, with_message(reason, message)))
+}
+
+/// The Pod's own `status.reason`, set by the kubelet, the scheduler or the controllers.
+fn pod_reason(pod: &PodView) -> Option<(Cause, String)> {
+    let reason = pod
+        .status
+        .reason
+        .as_deref()
+        .filter(|reason| !reason.is_empty())?;
+    let message = pod.status.message.as_deref().unwrap_or_default();
+    let cause = match reason {
+        "DeadlineExceeded" if has_run(pod) => Cause::DeadlineExceeded,
+        "DeadlineExceeded" => Cause::DeadlineExceededBeforeStart,
+        // The kubelet's words for a pod that wrote more than its own limit; pressure on the node reads otherwise.
+        "Evicted" if message.contains("exceeds the") => Cause::StorageExceeded,
+        "Evicted" => Cause::Evicted,
+        "Preempting" | "Preempted" => Cause::Preempted,
+        "NodeLost" | "NodeShutdown" | "Shutdown" | "Terminated" => Cause::NodeLost,
+        "UnexpectedAdmissionError" => Cause::UnexpectedAdmissionError,
+        other => Cause::Other(other.to_owned()),
+    };
+    Some((cause, with_message(reason, message)))
+}
+
+/// Somebody else has asked for the deletion of a Pod that had not succeeded.
+fn being_deleted(pod: &PodView) -> Option<(Cause, String)> {
+    pod.metadata.deletion_timestamp.as_ref()?;
+    let text = "the pod was deleted by someone else before it ended";
+    Some((Cause::Deleted, text.to_owned()))
+}
+
+/// Whether a container of the Pod was ever started.
+fn has_run(pod: &PodView) -> bool {
+    pod.containers().iter().any(|status| {
+        is_running(status) || terminated(status).is_some_and(|end| end.started_at.is_some())
+    })
+}
+
+fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
+    let Some((status, end)) =
+        worst_container(pod).and_then(|status| Some((status, terminated(status)?)))
+    else {
+        // A phase without containers' states: what a kubelet that never began says, or a test that plays one.
+        return match phase {
+            Phase::Succeeded => (Cause::Completed, "the pod succeeded".to_owned()),
+            _ => (
+                Cause::Error,
+                with_message(
+                    "the pod failed",
+                    pod.status.message.as_deref().unwrap_or_default(),
+                ),
+            ),
+        };
+    };
+    let reason = end.reason.as_deref().unwrap_or_default();
+    let is_init = pod
+        .init_containers()
+        .iter()
+        .any(|init| init.name == status.name);
+    let cause = match reason {
+        "OOMKilled" => Cause::OomKilled,
+        "StartError" | "ContainerCannotRun" | "RunContainerError" => Cause::StartError,
+        "ContainerStatusUnknown" => Cause::NodeLost,
+        _ if end.exit_code == 0 => Cause::Completed,
+        _ if is_init => Cause::InitContainerError,
+        "DeadlineExceeded" => Cause::DeadlineExceeded,
+        _ => Cause::Error,
+    };
+    (cause, container_text(is_init, status, end))
+}
+
+fn container_text(
+    is_init: bool,
+    status: &ContainerStatus,
+    end: &ContainerStateTerminated,
+) -> String {
+    let kind = if is_init {
+        "init container"
+    } else {
+        "container"
+    };
+    let reason = end.reason.as_deref().unwrap_or("no reason given");
+    let told = format!(
+        "{kind} {} ended with exit code {} ({reason})",
+        status.name, end.exit_code
+    );
+    with_message(&told, end.message.as_deref().unwrap_or_default())
+}
+
+/// Why a Pod that does not run yet waits.
+fn waiting(pod: &PodView) -> State {
+    let from_containers = pod
+        .init_containers()
+        .iter()
+        .chain(pod.containers())
+        .filter_map(|status| status.state.as_ref()?.waiting.as_ref())
+        .find_map(|waiting| {
+            let message = waiting.message.as_deref().unwrap_or_default();
+            let cause = waiting_cause(waiting.reason.as_deref()?, message)?;
+            Some(Waiting {
+                cause,
+                message: message.to_owned(),
+            })
+        });
+    if from_containers.is_some() {
+        return State::Waiting(from_containers);
+    }
+    let Some(unscheduled) = pod.condition("PodScheduled", "False") else {
+        return State::Waiting(None);
+    };
+    let message = unscheduled.message.clone().unwrap_or_default();
+    match unscheduled.reason.as_deref() {
+        Some("SchedulingGated") => State::Gated,
+        _ => State::Waiting(Some(Waiting {
+            cause: Cause::Unschedulable,
+            message,
+        })),
+    }
+}
+
+fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
+    Some(match reason {
+        "ContainerCreating" | "PodInitializing" => return None,
+        "ErrImagePull" | "ImagePullBackOff" if is_answer_of_registry(message) => {
+            Cause::ErrImagePull
+        }
+        "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" => Cause::RegistryUnavailable,
+        "InvalidImageName" => Cause::InvalidImageName,
+        "ImageInspectError" => Cause::ImageInspectError,
+        "ErrImageNeverPull" => Cause::ErrImageNeverPull,
+        "CreateContainerConfigError" => Cause::CreateContainerConfigError,
+        "CreateContainerError" => Cause::CreateContainerError,
+        "RunContainerError" | "StartError" => Cause::StartError,
+        other => Cause::Other(other.to_owned()),
+    })
+}
+
+/// Whether the registry itself answered that the image is not to be had. Anything else (no route, no name, time-out,
+/// 5xx) is trouble on the way.
+fn is_answer_of_registry(message: &str) -> bool {
+    const ANSWERS: [&str; 7] = [
+        "not found",
+        "manifest unknown",
+        "name unknown",
+        "repository does not exist",
+        "access denied",
+        "unauthorized",
+        "authorization failed",
+    ];
+    let message = message.to_lowercase();
+    ANSWERS.iter().any(|answer| message.contains(answer)) && !message.contains("no such host")
+}
+
+fn with_message(head: &str, message: &str) -> String {
+    match message.trim() {
+        "" => head.to_owned(),
+        message => format!("{head}: {message}"),
+    }
+}
