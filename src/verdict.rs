@@ -11,6 +11,9 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Conta
 use crate::cause::{Blame, Cause};
 use crate::pod_view::{PodView, is_terminated};
 
+/// How many characters of a message are repeated.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// The phase that a Pod ended in, or was in when it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -449,9 +452,15 @@ fn is_answer_of_registry(message: &str) -> bool {
     ANSWERS.iter().any(|answer| message.contains(answer)) && !message.contains("no such host")
 }
 
+/// One line for logs and errors. A container's message is the student's own text: no control character of it gets
+/// through, and not more of it than anybody reads.
 fn with_message(head: &str, message: &str) -> String {
-    match message.trim() {
-        "" => head.to_owned(),
-        message => format!("{head}: {message}"),
-    }
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let line: String = words
+        .join(" ")
+        .chars()
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .take(LONGEST_MESSAGE)
+        .collect();
+    if line.is_empty() { head.to_owned() } else { format!("{head}: {line}") }
 }

@@ -37,12 +37,16 @@ pub async fn read(
             .await
             .map_err(unanswered)?;
         match read {
-            Ok(0) => return Ok(kept.into_text()),
+            Ok(0) => return kept.into_log(),
             Ok(count) => kept.push(&chunk[..count]),
             Err(error) => return Err(Failure::Unanswered(error.to_string())),
         }
     }
 }
+
+/// What a kubelet gives as the text of a log that is gone, with code 200: "unable to retrieve container logs for
+/// containerd://<id>" and nothing else.
+const GONE: &str = "unable to retrieve container logs for ";
 
 /// The first and the last bytes of a stream, and how many there were in between.
 #[derive(Debug)]
@@ -80,6 +84,15 @@ impl HeadAndTail {
         self.left_out += excess as u64;
         self.tail.drain(..excess);
         self.tail.extend(bytes);
+    }
+
+    /// The log, unless it is the kubelet's word that there is none any more.
+    fn into_log(self) -> Result<String, Failure> {
+        let text = self.into_text();
+        if text.starts_with(GONE) && text.trim_end().lines().count() == 1 {
+            return Err(Failure::Hopeless(text.trim_end().to_owned()));
+        }
+        Ok(text)
     }
 
     /// The text, with a line in the middle that says what was left out. Bytes that are not UTF-8 become U+FFFD.

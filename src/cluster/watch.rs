@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::Api;
+use kube::core::Status;
 use kube::runtime::watcher;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -247,10 +248,15 @@ impl Subscription {
     pub async fn read(&self) -> Result<News, Failure> {
         match once(self.pods.get(&self.name)).await {
             Ok(pod) => Ok(News::Pod(Arc::new(pod))),
-            Err(Failure::Refused(status)) if status.code == 404 => Ok(News::Gone(None)),
+            Err(Failure::Refused(status)) if is_gone(&status, &self.name) => Ok(News::Gone(None)),
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// Whether a 404 is about the pod: one that lacks its node is answered with the node's name.
+fn is_gone(status: &Status, name: &str) -> bool {
+    status.code == 404 && status.details.as_ref().is_none_or(|details| details.name.is_empty() || details.name == name)
 }
 
 impl Drop for Subscription {

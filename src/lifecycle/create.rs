@@ -227,11 +227,11 @@ fn is_taken(failure: &Failure) -> bool {
     failure.code() == Some(409)
 }
 
-/// Whether a 403 speaks of this pod (Pod Security, a webhook, LimitRange) and not of the user's rights.
+/// Whether the answer speaks of this pod (Pod Security, a quota, a webhook, a missing service account) and not of the
+/// user's rights: a 403 for want of rights names no object.
 fn is_admission(status: &Status) -> bool {
-    status.code == 403 && !status.message.contains("cannot create resource")
-        || status.code == 422
-        || status.message.contains("admission webhook")
+    let names_pod = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+    matches!(status.code, 403 | 422) && names_pod || status.message.contains("admission webhook")
 }
 
 /// A failure under which the create may be repeated.

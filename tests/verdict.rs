@@ -1,0 +1,222 @@
+//! Verdicts on the lives of real pods, as recorded in `statuses/` from Kubernetes 1.34.
+
+use kubegrader::cause::{Blame, Cause};
+use kubegrader::pod_view::PodView;
+use kubegrader::verdict::{State, Verdict, deleted, judge};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Entry {
+    r#type: String,
+    #[serde(flatten)]
+    pod: serde_json::Value,
+}
+
+/// The successive states of a recorded pod, and whether its object was gone in the end.
+fn life(case: &str) -> (Vec<PodView>, bool) {
+    let path = format!("{}/tests/statuses/{case}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let entries: Vec<Entry> = serde_json::from_str(&text).unwrap();
+    let gone = entries.last().unwrap().r#type == "DELETED";
+    let views = entries.into_iter().map(|entry| serde_json::from_value(entry.pod).unwrap());
+    (views.collect(), gone)
+}
+
+/// What is said of a pod by someone who sees every state and believes the first that is certain.
+fn verdict_of(case: &str) -> Verdict {
+    let (views, gone) = life(case);
+    for view in &views {
+        if let State::Ended { verdict, certain: true } = judge(view, false) {
+            return verdict;
+        }
+    }
+    let last = views.last().unwrap();
+    match judge(last, false) {
+        _ if gone => deleted(Some(last)),
+        State::Ended { verdict, .. } => verdict,
+        State::Waiting(Some(waiting)) => waiting.verdict(),
+        other => panic!("{case}: no verdict on {other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_verdict(case: &str, cause: &Cause, blame: Option<Blame>, exit_code: Option<i32>) {
+    let verdict = verdict_of(case);
+    assert_eq!((&verdict.cause, verdict.blame(), verdict.exit_code), (cause, blame, exit_code), "{case}: {verdict:?}");
+}
+
+const STUDENT: Option<Blame> = Some(Blame::Student);
+const COURSE: Option<Blame> = Some(Blame::Course);
+const CLUSTER: Option<Blame> = Some(Blame::Cluster);
+
+#[test]
+fn a_pod_whose_containers_all_end_with_0_is_completed_and_nobodys_fault() {
+    for case in ["completed", "completed-at-once", "multi-container-completed", "init-completed", "scheduling-gated-released"] {
+        assert_verdict(case, &Cause::Completed, None, Some(0));
+    }
+}
+
+#[test]
+fn a_sidecar_that_is_killed_after_the_end_does_not_spoil_a_success() {
+    assert_verdict("sidecar-completed", &Cause::Completed, None, Some(0));
+}
+
+#[test]
+fn a_success_that_a_deadline_overtakes_stays_a_success() {
+    assert_verdict("deadline-exceeded-after-completed", &Cause::Completed, None, Some(0));
+}
+
+#[test]
+fn an_exit_code_other_than_0_is_the_students() {
+    assert_verdict("error-exit-1", &Cause::Error, STUDENT, Some(1));
+    assert_verdict("error-exit-3", &Cause::Error, STUDENT, Some(3));
+    assert_verdict("killed-by-own-sigkill", &Cause::Error, STUDENT, Some(137));
+    assert_verdict("terminated-by-sigterm", &Cause::Error, STUDENT, Some(143));
+}
+
+#[test]
+fn the_container_that_failed_decides_for_a_pod_of_two() {
+    assert_verdict("two-containers-one-fails", &Cause::Error, STUDENT, Some(2));
+}
+
+#[test]
+fn a_container_killed_for_want_of_memory_is_told_apart_from_an_error() {
+    assert_verdict("oom-killed", &Cause::OomKilled, STUDENT, Some(137));
+    assert_verdict("oom-child-exit-1", &Cause::OomKilled, STUDENT, Some(1));
+}
+
+#[test]
+fn a_child_killed_for_want_of_memory_is_seen_although_the_pod_succeeded_with_0() {
+    assert_verdict("oom-child", &Cause::OomKilled, STUDENT, Some(0));
+    assert_eq!(verdict_of("oom-child").phase.as_str(), "Succeeded");
+}
+
+#[test]
+fn a_deadline_is_named_even_where_the_container_ends_with_0_for_it() {
+    assert_verdict("deadline-exceeded", &Cause::DeadlineExceeded, STUDENT, Some(137));
+    assert_verdict("deadline-exceeded-traps-sigterm", &Cause::DeadlineExceeded, STUDENT, Some(0));
+}
+
+#[test]
+fn a_deadline_that_passes_while_the_image_is_pulled_is_not_the_students_fault() {
+    assert_verdict("deadline-exceeded-image-pull", &Cause::DeadlineExceededBeforeStart, CLUSTER, None);
+}
+
+#[test]
+fn a_pod_that_somebody_deletes_is_lost_to_the_cluster_however_politely_it_ends() {
+    assert_verdict("deleted-while-pending", &Cause::Deleted, CLUSTER, None);
+    assert_verdict("deleted-while-running-grace-0", &Cause::Deleted, CLUSTER, None);
+    for case in ["deleted-while-running", "deleted-while-running-traps-sigterm"] {
+        let verdict = verdict_of(case);
+        assert_eq!((verdict.cause.clone(), verdict.retryable()), (Cause::Deleted, true), "{case}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_pod_deleted_after_its_end_keeps_its_own_verdict() {
+    assert_verdict("deleted-after-completed", &Cause::Completed, None, Some(0));
+}
+
+#[test]
+fn an_eviction_is_the_clusters_even_where_the_container_ends_with_0_for_it() {
+    for case in ["evicted-api", "evicted-api-traps-sigterm"] {
+        let verdict = verdict_of(case);
+        assert_eq!((verdict.cause.clone(), verdict.blame(), verdict.retryable()), (Cause::Evicted, CLUSTER, true), "{case}");
+    }
+}
+
+#[test]
+fn a_pod_that_writes_more_than_its_own_limit_is_evicted_and_the_students() {
+    for case in ["ephemeral-storage-evicted", "ephemeral-storage-evicted-container", "ephemeral-storage-evicted-pod"] {
+        let verdict = verdict_of(case);
+        assert_eq!((verdict.cause.name(), verdict.blame(), verdict.retryable()), ("Evicted", STUDENT, false), "{case}");
+    }
+}
+
+#[test]
+fn preemption_and_lost_nodes_are_the_clusters() {
+    assert_eq!(verdict_of("preempted").cause, Cause::Preempted);
+    assert_eq!(verdict_of("evicted-by-taint").cause, Cause::NodeLost);
+    assert_eq!(verdict_of("node-deleted").cause, Cause::NodeLost);
+}
+
+#[test]
+fn a_refusal_by_the_kubelet_keeps_its_own_name() {
+    let verdict = verdict_of("kubelet-out-of-cpu");
+    assert_eq!((verdict.cause.name(), verdict.blame(), verdict.retryable()), ("OutOfcpu", CLUSTER, true));
+    assert_eq!(verdict_of("kubelet-node-affinity").cause.name(), "NodeAffinity");
+}
+
+#[test]
+fn an_image_that_is_not_there_is_the_courses_and_a_registry_that_is_down_the_clusters() {
+    assert_verdict("image-not-found", &Cause::ErrImagePull, COURSE, None);
+    assert_verdict("init-image-not-found", &Cause::ErrImagePull, COURSE, None);
+    assert_verdict("image-bad-registry", &Cause::RegistryUnavailable, CLUSTER, None);
+    assert_verdict("image-unknown-host", &Cause::RegistryUnavailable, CLUSTER, None);
+}
+
+#[test]
+fn what_the_course_set_up_wrongly_is_the_courses() {
+    assert_verdict("invalid-image-name", &Cause::InvalidImageName, COURSE, None);
+    assert_verdict("image-never-pull", &Cause::ErrImageNeverPull, COURSE, None);
+    assert_verdict("create-container-config-error-secret", &Cause::CreateContainerConfigError, COURSE, None);
+    assert_verdict("create-container-config-error-run-as-non-root", &Cause::CreateContainerConfigError, COURSE, None);
+    assert_verdict("create-container-error-seccomp", &Cause::CreateContainerError, COURSE, None);
+    assert_verdict("start-error", &Cause::StartError, COURSE, Some(128));
+    assert_verdict("start-error-working-dir", &Cause::StartError, COURSE, Some(128));
+    assert_verdict("init-error", &Cause::InitContainerError, COURSE, Some(1));
+}
+
+#[test]
+fn an_init_container_killed_for_want_of_memory_is_named() {
+    assert_eq!(verdict_of("init-oom-killed").cause, Cause::OomKilled);
+}
+
+#[test]
+fn a_pod_that_no_node_fits_is_unschedulable_and_a_gated_one_is_queued() {
+    for case in ["unschedulable-resources", "unschedulable-selector", "unschedulable-taint", "unschedulable-pvc-missing"] {
+        assert_verdict(case, &Cause::Unschedulable, CLUSTER, None);
+    }
+    let (views, _) = life("scheduling-gated");
+    assert_eq!(judge(views.last().unwrap(), false), State::Gated);
+}
+
+#[test]
+fn a_container_that_ended_well_is_believed_a_second_before_the_phase_says_so() {
+    let (views, _) = life("completed");
+    let first = views.iter().find(|view| matches!(judge(view, false), State::Ended { certain: true, .. })).unwrap();
+    assert_eq!(first.status.phase.as_deref(), Some("Running"));
+}
+
+#[test]
+fn a_container_that_failed_is_not_believed_before_the_phase_confirms_it() {
+    let (views, _) = life("error-exit-3");
+    let first = views.iter().find(|view| matches!(judge(view, false), State::Ended { certain: true, .. })).unwrap();
+    assert_eq!(first.status.phase.as_deref(), Some("Failed"));
+}
+
+#[test]
+fn a_pod_that_may_restart_its_containers_ends_with_its_phase_alone() {
+    let (views, _) = life("completed");
+    let before_phase = views.iter().find(|view| view.all_terminated() && !view.is_terminal()).unwrap();
+    assert!(!matches!(judge(before_phase, true), State::Ended { .. }));
+    assert!(matches!(judge(views.last().unwrap(), true), State::Ended { certain: true, .. }));
+}
+
+#[test]
+fn no_student_reads_a_word_of_the_clusters_internals() {
+    for file in std::fs::read_dir(format!("{}/tests/statuses", env!("CARGO_MANIFEST_DIR"))).unwrap() {
+        let case = file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+        let (views, _) = life(&case);
+        for view in views {
+            let text = match judge(&view, false) {
+                State::Ended { verdict, .. } => verdict.student_text(),
+                State::Waiting(Some(waiting)) => waiting.verdict().student_text(),
+                _ => continue,
+            };
+            for word in ["pod", "node", "container", "image", "kubelet", "Kubernetes", "exit code"] {
+                assert!(!text.contains(word), "{case}: {text:?} says {word:?}");
+            }
+        }
+    }
+}
