@@ -1,0 +1,84 @@
+# The only list of commands. `make help` prints it.
+#
+# Each target does its own set-up in $(VENV), and a second run is quick. PYTHON=/path/to/python names the interpreter
+# (else the newest from 3.11 on is looked for); VENV=folder keeps several side by side.
+
+VENV ?= .venv
+PYTHON ?=
+KUBEGRADER_IMAGE ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+RUST := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+PY := python tests bench
+# Compiled for this interpreter's own use: unoptimised, quick to build. `make bench PROFILE=release` is what is shipped.
+PROFILE ?= dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python test-cluster lint format bench wheel clean needs-rust
+.SILENT: help needs-rust
+
+help: ## this list
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+demo: $(VENV)/.built ## grade four submissions on the embedded cluster (ARGS=--json for machines)
+	@$(BIN)/python -m kubegrader.demo $(ARGS)
+
+test: test-rust test-python ## all tests that need no cluster
+
+test-rust: needs-rust ## the Rust tests
+	cargo test --quiet
+
+test-python: $(VENV)/.built ## the Python tests that need no cluster
+	$(BIN)/python -m pytest --ignore=tests/cluster $(ARGS)
+
+test-cluster: $(VENV)/.built ## the tests against a real cluster: needs KUBECONFIG, and KUBEGRADER_IMAGE for gradings
+	@test -n "$(KUBECONFIG)" || { echo 'test-cluster needs a cluster: set KUBECONFIG' >&2; exit 1; }
+	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest tests/cluster $(ARGS)
+
+lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the module, cargo-deny where it is installed
+	cargo fmt --check
+	cargo clippy --quiet --all-targets --features python -- -D warnings
+	$(BIN)/ruff check $(PY)
+	$(BIN)/ruff format --check $(PY)
+	$(BIN)/mypy python
+	$(BIN)/python -m mypy.stubtest kubegrader._core
+	@tools/deny
+
+format: $(VENV)/.installed ## format all sources
+	cargo fmt
+	$(BIN)/ruff check --fix --quiet $(PY) || true
+	$(BIN)/ruff format --quiet $(PY)
+
+bench: ## how soon an end is seen, beside other clients (KUBECONFIG, else the embedded cluster)
+	$(MAKE) PROFILE=release $(VENV)/.built
+	$(BIN)/python -m bench $(ARGS)
+
+wheel: $(VENV)/.installed needs-rust ## dist/*.whl
+	$(BIN)/maturin build --release --out dist
+
+clean: ## remove what was built
+	rm -rf target dist $(VENV) python/kubegrader/*.so
+
+needs-rust:
+	command -v cargo >/dev/null || { echo 'Rust is missing: install it with rustup, https://rustup.rs' >&2; exit 1; }
+
+# grader-service needs Python 3.12 from about 0.5 on, so that 3.11 gets the last release of the async generation.
+$(VENV)/.installed: pyproject.toml tools/find-python
+	@python="$(PYTHON)"; [ -n "$$python" ] || python=$$(tools/find-python) || exit 1; \
+	echo "$(VENV): $$($$python --version)"; "$$python" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@release=$$($(BIN)/python -c 'import sys; print("0.12.5" if sys.version_info >= (3, 12) else "0.4.2")'); \
+	echo "$(VENV): grader-service $$release"; \
+	$(BIN)/python -m pip install --quiet --group dev "grader-service==$$release" 'setuptools<81'
+	@touch $@
+
+# An editable install: the module goes into python/kubegrader/ itself, so that a changed .py needs no build.
+$(VENV)/.built: $(VENV)/.installed $(RUST) pyproject.toml $(if $(filter $(PROFILE),$(shell cat $(VENV)/.profile 2>/dev/null)),,FORCE) | needs-rust
+	@echo "$(VENV): building kubegrader ($(PROFILE))"
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --profile $(PROFILE)
+	@echo $(PROFILE) > $(VENV)/.profile
+	@touch $@
+
+.PHONY: FORCE
+FORCE:

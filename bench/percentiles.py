@@ -1,0 +1,43 @@
+"""p50, p99 and the maximum of all rounds together, and how far the rounds lie apart."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PERCENTILES = {"p50": 50, "p99": 99, "max": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One percentile."""
+
+    pooled: float
+    """Of all rounds together."""
+    lowest: float
+    """Of the round where it is lowest."""
+    highest: float
+    """Of the round where it is highest."""
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Give the value that `percent` of all values do not exceed (the nearest rank)."""
+    rank = max(1, math.ceil(len(values) * percent / 100))
+    return sorted(values)[rank - 1]
+
+
+def figures(rounds: Sequence[Sequence[float]]) -> dict[str, Figure]:
+    """Give all percentiles of the rounds."""
+    pooled = [value for values in rounds for value in values]
+    by_round = {
+        name: [percentile(values, percent) for values in rounds]
+        for name, percent in PERCENTILES.items()
+    }
+    return {
+        name: Figure(percentile(pooled, percent), min(by_round[name]), max(by_round[name]))
+        for name, percent in PERCENTILES.items()
+    }
