@@ -76,7 +76,7 @@ $(VENV)/.installed: pyproject.toml tools/find-python
 # An editable install: the module goes into python/kubegrader/ itself, so that a changed .py needs no build.
 $(VENV)/.built: $(VENV)/.installed $(RUST) pyproject.toml $(if $(filter $(PROFILE),$(shell cat $(VENV)/.profile 2>/dev/null)),,FORCE) | needs-rust
 	@echo "$(VENV): building kubegrader ($(PROFILE))"
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --profile $(PROFILE)
+	@log=$$(VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --profile $(PROFILE) 2>&1) || { echo "$$log"; exit 1; }
 	@echo $(PROFILE) > $(VENV)/.profile
 	@touch $@
 

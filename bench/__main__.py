@@ -18,7 +18,7 @@ import kubegrader
 import kubernetes
 
 from .kubegrader_client import Async, Threaded
-from .namespace import namespace, wait_for_pods
+from .namespace import count_pods, namespace
 from .official import core_api
 from .patcher import Patcher, patching
 from .pods import CONTENDER_LABEL
@@ -40,6 +40,10 @@ PEERS: dict[str, list[type[Watching | Polling]]] = {
 }
 WARM_UP = 0
 """The round that is not counted: it makes connections and starts the watches."""
+
+PATIENCE = 60.0
+"""Seconds in which all pods of a round must have been created."""
+PAUSE = 0.2
 
 
 def arguments() -> argparse.Namespace:
@@ -84,16 +88,23 @@ class Bench:
         names = [f"{contender.name}-{number}-{at}" for at in range(self._options.pods)]
         before = contender.requests()
         contender.begin(names)
-        label = f"{CONTENDER_LABEL}={contender.name}"
-        wait_for_pods(self._api, self._namespace, label, len(names))
+        self._wait(contender, len(names))
         moments = schedule(names, self._options.rate, self._options.seed + number)
         patched = self._patcher.end(moments)
         done = contender.finish()
         pods = {name: Pod(patched[name], done[name]) for name in names}
-        # Whoever deletes with grace leaves a pod behind for as long.
-        wait_for_pods(self._api, self._namespace, label, 0)
         after = contender.requests()
         return Round(pods, {kind: after[kind] - before[kind] for kind in after})
+
+    def _wait(self, contender: Contender, count: int) -> None:
+        """Wait until all pods of a contender are there."""
+        selector = f"{CONTENDER_LABEL}={contender.name}"
+        until = time.monotonic() + PATIENCE
+        while (found := count_pods(self._api, self._namespace, selector)) != count:
+            contender.check()
+            if time.monotonic() > until:
+                raise TimeoutError(f"{found} of {count} pods are there after {PATIENCE} s")
+            time.sleep(PAUSE)
 
 
 def about(api: Any, options: argparse.Namespace) -> dict[str, object]:

@@ -35,6 +35,9 @@ class Contender(Protocol):
     def begin(self, names: Sequence[str]) -> None:
         """Begin to run a pod of each name, all at once."""
 
+    def check(self) -> None:
+        """Raise the error of a run that has failed already."""
+
     def finish(self) -> Mapping[str, Moments]:
         """Wait until all of them are done; an error of any is raised."""
 

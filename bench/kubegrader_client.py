@@ -39,6 +39,9 @@ class Threaded:
         outcome = self._cluster.run(pod(name, self.name), instance=f"bench-{self.name}")
         return _moments(outcome, time.time())
 
+    def check(self) -> None:
+        self._threads.check()
+
     def finish(self) -> Mapping[str, Moments]:
         return self._threads.join()
 
@@ -71,6 +74,10 @@ class Async:
     async def _run(self, name: str) -> Moments:
         outcome = await self._cluster.run_async(pod(name, self.name), instance=f"bench-{self.name}")
         return _moments(outcome, time.time())
+
+    def check(self) -> None:
+        if self._all.done():
+            self._all.result()
 
     def finish(self) -> Mapping[str, Moments]:
         return self._all.result()

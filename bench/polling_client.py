@@ -30,9 +30,13 @@ class Polling:
         self._namespace = namespace
 
     def begin(self, names: Sequence[str]) -> None:
+        # Submissions come one after the other, and so do their polls.
+        step = POLL_INTERVAL / len(names)
+        self._pauses = {name: at * step for at, name in enumerate(names)}
         self._threads = Threads(names, self._run)
 
     def _run(self, name: str) -> Moments:
+        time.sleep(self._pauses[name])
         self._api.create_namespaced_pod(self._namespace, pod(name, self.name))
         while True:
             read = self._api.read_namespaced_pod_status(name, self._namespace)
@@ -44,6 +48,9 @@ class Polling:
         self._api.delete_namespaced_pod(name, self._namespace)
         returned = time.time()
         return Moments(seen, returned, returned)
+
+    def check(self) -> None:
+        self._threads.check()
 
     def finish(self) -> Mapping[str, Moments]:
         return self._threads.join()

@@ -22,6 +22,8 @@ LABELS = {
     "returned": "the caller has it",
 }
 KUBEGRADER = {"run", "async"}
+WHOLE = 1000.0
+"""Milliseconds from which on no tenths are shown."""
 
 
 def show(results: Sequence[Result], about: Mapping[str, object]) -> None:
@@ -34,7 +36,11 @@ def show(results: Sequence[Result], about: Mapping[str, object]) -> None:
 
 
 def _cell(figure: Figure) -> str:
-    return f"{figure.pooled:.1f} ({figure.lowest:.1f} to {figure.highest:.1f})"
+    digits = 1 if figure.highest < WHOLE else 0
+    pooled, lowest, highest = (
+        f"{value:.{digits}f}" for value in (figure.pooled, figure.lowest, figure.highest)
+    )
+    return f"{pooled} ({lowest} to {highest})"
 
 
 def _show_delays(results: Sequence[Result]) -> None:
@@ -43,7 +49,7 @@ def _show_delays(results: Sequence[Result]) -> None:
     print(f"{'':22}" + "".join(f"{name:>26}" for name in PERCENTILES) + "  goal")
     for result in results:
         print(result.title)
-        for what in DELAYS:
+        for what in DELAYS if result.name in KUBEGRADER else ("seen", "returned"):
             cells = "".join(f"{_cell(figure):>26}" for figure in result.delays(what).values())
             goal = ""
             if result.name in KUBEGRADER:
@@ -85,7 +91,7 @@ def _show_notes(results: Sequence[Result]) -> None:
   then a delay is negative. Seen so early: {early}.
 - The PATCH itself, from sending to answer, p50 and p99 in ms: {patch}.
 - "log and delete done" is the client's own word; "the caller has it" is read by the thread or
-  task that called it. The official client's calls return to the caller: there both are one.
+  task that called it. With the official client both are one.
 - The pods have no node, so that the API server itself answers for their log (204, no text). A log
   that a kubelet has to give takes longer, for each client alike.""")
 

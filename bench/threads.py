@@ -20,6 +20,12 @@ class Threads:
             name: self._pool.submit(run, name) for name in names
         }
 
+    def check(self) -> None:
+        """Raise the error of a run that has failed already."""
+        for run in self._runs.values():
+            if run.done():
+                run.result()
+
     def join(self) -> Mapping[str, Moments]:
         """Wait for all of them; the first error is raised."""
         moments = {name: run.result() for name, run in self._runs.items()}

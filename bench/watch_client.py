@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import kubernetes
+from urllib3.exceptions import ProtocolError
 
 from .contender import Moments
 from .official import RequestCount, core_api
@@ -33,10 +34,18 @@ class Watching:
         self._seen: dict[str, float] = {}
         self._ended: dict[str, threading.Event] = {}
         self._watch = kubernetes.watch.Watch()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
     def _follow(self) -> None:
+        try:
+            self._follow_events()
+        except ProtocolError:
+            if not self._is_closed:
+                raise
+
+    def _follow_events(self) -> None:
         events = self._watch.stream(
             self._api.list_namespaced_pod,
             self._namespace,
@@ -45,12 +54,8 @@ class Watching:
         for event in events:
             name = event["object"].metadata.name
             ended = self._ended.get(name)
-            # The event of the pod's deletion tells of the same phase once more.
-            if (
-                event["object"].status.phase in {"Succeeded", "Failed"}
-                and ended is not None
-                and not ended.is_set()
-            ):
+            is_over = event["object"].status.phase in {"Succeeded", "Failed"}
+            if ended is not None and not ended.is_set() and (is_over or event["type"] == "DELETED"):
                 self._seen[name] = time.time()
                 ended.set()
 
@@ -68,6 +73,9 @@ class Watching:
         returned = time.time()
         return Moments(self._seen[name], returned, returned)
 
+    def check(self) -> None:
+        self._threads.check()
+
     def finish(self) -> Mapping[str, Moments]:
         return self._threads.join()
 
@@ -75,4 +83,6 @@ class Watching:
         return self._count.counts()
 
     def close(self) -> None:
+        self._is_closed = True
         self._watch.stop()
+        self._thread.join()

@@ -17,6 +17,7 @@
 
 pub mod cause;
 pub mod cluster;
+pub mod embedded;
 pub mod error;
 pub mod image;
 pub mod lifecycle;

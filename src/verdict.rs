@@ -459,8 +459,18 @@ fn with_message(head: &str, message: &str) -> String {
     let line: String = words
         .join(" ")
         .chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
         .take(LONGEST_MESSAGE)
         .collect();
-    if line.is_empty() { head.to_owned() } else { format!("{head}: {line}") }
+    if line.is_empty() {
+        head.to_owned()
+    } else {
+        format!("{head}: {line}")
+    }
 }

@@ -22,13 +22,19 @@ fn configured(text: &str, lecture: &str, assignment: &str) -> Result<Option<Stri
 #[test]
 fn a_lecture_may_have_one_image_for_all_its_assignments() {
     let text = r#"{"algebra": "registry.example.org/algebra:2026"}"#;
-    assert_eq!(configured(text, "algebra", "Sheet 1"), Ok(Some("registry.example.org/algebra:2026".into())));
+    assert_eq!(
+        configured(text, "algebra", "Sheet 1"),
+        Ok(Some("registry.example.org/algebra:2026".into()))
+    );
 }
 
 #[test]
 fn a_lecture_may_have_an_image_for_each_assignment() {
     let text = r#"{"physics": {"Sheet 1": "physics:1", "Sheet 2": "physics:2"}}"#;
-    assert_eq!(configured(text, "physics", "Sheet 2"), Ok(Some("physics:2".into())));
+    assert_eq!(
+        configured(text, "physics", "Sheet 2"),
+        Ok(Some("physics:2".into()))
+    );
 }
 
 #[test]
@@ -51,7 +57,10 @@ fn a_missing_file_is_named() {
 fn a_file_that_is_not_json_is_named_with_the_place_of_the_fault() {
     assert_eq!(
         configured("{\"a\": ", "a", "b"),
-        Err("image config FILE: it is not JSON: EOF while parsing a value at line 1 column 6".into())
+        Err(
+            "image config FILE: it is not JSON: EOF while parsing a value at line 1 column 6"
+                .into()
+        )
     );
 }
 

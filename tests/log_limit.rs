@@ -10,7 +10,10 @@ fn kept(limit: usize, chunks: &[&[u8]]) -> String {
 
 #[test]
 fn a_log_within_the_limit_is_kept_whole() {
-    assert_eq!(kept(20, &[b"0123456789", b"0123456789"]), "01234567890123456789");
+    assert_eq!(
+        kept(20, &[b"0123456789", b"0123456789"]),
+        "01234567890123456789"
+    );
     assert_eq!(kept(20, &[]), "");
 }
 
@@ -18,15 +21,25 @@ fn a_log_within_the_limit_is_kept_whole() {
 fn the_first_and_the_last_lines_are_kept_and_the_gap_is_named() {
     let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
     let text = kept(40, &[lines.as_bytes()]);
-    assert_eq!(text, "line 0\nline 1\n[... 9858 bytes of the log are left out here ...]\nline 998\nline 999\n".replace("9858", &(lines.len() - 32).to_string()));
+    assert_eq!(
+        text,
+        "line 0\nline 1\n[... 9858 bytes of the log are left out here ...]\nline 998\nline 999\n"
+            .replace("9858", &(lines.len() - 32).to_string())
+    );
 }
 
 #[test]
 fn it_makes_no_difference_how_the_bytes_arrive() {
-    let bytes: Vec<u8> = (0..10_000_u32).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+    let bytes: Vec<u8> = (0..10_000_u32)
+        .flat_map(|n| format!("{n}\n").into_bytes())
+        .collect();
     let whole = kept(1000, &[&bytes]);
     for size in [1, 7, 499, 500, 501, 1000, 4096] {
-        assert_eq!(kept(1000, &bytes.chunks(size).collect::<Vec<_>>()), whole, "chunks of {size}");
+        assert_eq!(
+            kept(1000, &bytes.chunks(size).collect::<Vec<_>>()),
+            whole,
+            "chunks of {size}"
+        );
     }
 }
 

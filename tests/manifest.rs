@@ -4,9 +4,14 @@ use kubegrader::manifest::Manifest;
 use serde_json::{Value, json};
 
 fn pod(changes: Value) -> Result<Value, String> {
-    let mut pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
-    pod.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    Manifest::new(pod).map(|manifest| manifest.to_value()).map_err(|error| error.to_string())
+    let mut pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    pod.as_object_mut()
+        .unwrap()
+        .extend(changes.as_object().unwrap().clone());
+    Manifest::new(pod)
+        .map(|manifest| manifest.to_value())
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -30,8 +35,12 @@ fn fields_that_are_not_known_here_are_kept_for_the_server_to_judge() {
 
 #[test]
 fn a_pod_that_restarts_for_ever_is_refused() {
-    let error = pod(json!({"spec": {"containers": [{"name": "c"}], "restartPolicy": "Always"}})).unwrap_err();
-    assert!(error.starts_with("spec.restartPolicy: a pod with \"Always\" never ends"), "{error}");
+    let error = pod(json!({"spec": {"containers": [{"name": "c"}], "restartPolicy": "Always"}}))
+        .unwrap_err();
+    assert!(
+        error.starts_with("spec.restartPolicy: a pod with \"Always\" never ends"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -48,15 +57,30 @@ fn what_is_no_pod_is_refused_by_the_field_at_fault() {
         let error = pod(changes.clone()).unwrap_err();
         assert!(error.starts_with(field), "{changes}: {error}");
     }
-    assert!(Manifest::new(json!([1])).unwrap_err().to_string().starts_with("pod: "));
+    assert!(
+        Manifest::new(json!([1]))
+            .unwrap_err()
+            .to_string()
+            .starts_with("pod: ")
+    );
 }
 
 #[test]
 fn a_generated_name_is_made_here_so_that_a_lost_answer_can_be_found() {
     let names: Vec<String> = (0..2)
-        .map(|_| pod(json!({"metadata": {"generateName": "run-"}})).unwrap()["metadata"]["name"].as_str().unwrap().to_owned())
+        .map(|_| {
+            pod(json!({"metadata": {"generateName": "run-"}})).unwrap()["metadata"]["name"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
-    assert!(names.iter().all(|name| name.starts_with("run-") && name.len() == 9), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .all(|name| name.starts_with("run-") && name.len() == 9),
+        "{names:?}"
+    );
     assert_ne!(names[0], names[1]);
 }
 
@@ -67,7 +91,10 @@ fn what_a_server_had_filled_in_is_not_sent_again() {
         "status": {"phase": "Succeeded"},
     }))
     .unwrap();
-    assert_eq!((pod["metadata"].clone(), pod.get("status")), (json!({"name": "p"}), None));
+    assert_eq!(
+        (pod["metadata"].clone(), pod.get("status")),
+        (json!({"name": "p"}), None)
+    );
 }
 
 #[test]
@@ -76,6 +103,9 @@ fn a_deadline_is_set_only_where_the_pod_has_none() {
         let spec = json!({"containers": [{"name": "c"}], "activeDeadlineSeconds": given});
         let mut manifest = Manifest::new(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap();
         manifest.set_deadline(60);
-        assert_eq!(manifest.to_value()["spec"]["activeDeadlineSeconds"], expected);
+        assert_eq!(
+            manifest.to_value()["spec"]["activeDeadlineSeconds"],
+            expected
+        );
     }
 }

@@ -18,7 +18,9 @@ fn life(case: &str) -> (Vec<PodView>, bool) {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let entries: Vec<Entry> = serde_json::from_str(&text).unwrap();
     let gone = entries.last().unwrap().r#type == "DELETED";
-    let views = entries.into_iter().map(|entry| serde_json::from_value(entry.pod).unwrap());
+    let views = entries
+        .into_iter()
+        .map(|entry| serde_json::from_value(entry.pod).unwrap());
     (views.collect(), gone)
 }
 
@@ -26,7 +28,11 @@ fn life(case: &str) -> (Vec<PodView>, bool) {
 fn verdict_of(case: &str) -> Verdict {
     let (views, gone) = life(case);
     for view in &views {
-        if let State::Ended { verdict, certain: true } = judge(view, false) {
+        if let State::Ended {
+            verdict,
+            certain: true,
+        } = judge(view, false)
+        {
             return verdict;
         }
     }
@@ -42,7 +48,11 @@ fn verdict_of(case: &str) -> Verdict {
 #[track_caller]
 fn assert_verdict(case: &str, cause: &Cause, blame: Option<Blame>, exit_code: Option<i32>) {
     let verdict = verdict_of(case);
-    assert_eq!((&verdict.cause, verdict.blame(), verdict.exit_code), (cause, blame, exit_code), "{case}: {verdict:?}");
+    assert_eq!(
+        (&verdict.cause, verdict.blame(), verdict.exit_code),
+        (cause, blame, exit_code),
+        "{case}: {verdict:?}"
+    );
 }
 
 const STUDENT: Option<Blame> = Some(Blame::Student);
@@ -51,7 +61,13 @@ const CLUSTER: Option<Blame> = Some(Blame::Cluster);
 
 #[test]
 fn a_pod_whose_containers_all_end_with_0_is_completed_and_nobodys_fault() {
-    for case in ["completed", "completed-at-once", "multi-container-completed", "init-completed", "scheduling-gated-released"] {
+    for case in [
+        "completed",
+        "completed-at-once",
+        "multi-container-completed",
+        "init-completed",
+        "scheduling-gated-released",
+    ] {
         assert_verdict(case, &Cause::Completed, None, Some(0));
     }
 }
@@ -63,7 +79,12 @@ fn a_sidecar_that_is_killed_after_the_end_does_not_spoil_a_success() {
 
 #[test]
 fn a_success_that_a_deadline_overtakes_stays_a_success() {
-    assert_verdict("deadline-exceeded-after-completed", &Cause::Completed, None, Some(0));
+    assert_verdict(
+        "deadline-exceeded-after-completed",
+        &Cause::Completed,
+        None,
+        Some(0),
+    );
 }
 
 #[test]
@@ -93,22 +114,49 @@ fn a_child_killed_for_want_of_memory_is_seen_although_the_pod_succeeded_with_0()
 
 #[test]
 fn a_deadline_is_named_even_where_the_container_ends_with_0_for_it() {
-    assert_verdict("deadline-exceeded", &Cause::DeadlineExceeded, STUDENT, Some(137));
-    assert_verdict("deadline-exceeded-traps-sigterm", &Cause::DeadlineExceeded, STUDENT, Some(0));
+    assert_verdict(
+        "deadline-exceeded",
+        &Cause::DeadlineExceeded,
+        STUDENT,
+        Some(137),
+    );
+    assert_verdict(
+        "deadline-exceeded-traps-sigterm",
+        &Cause::DeadlineExceeded,
+        STUDENT,
+        Some(0),
+    );
 }
 
 #[test]
 fn a_deadline_that_passes_while_the_image_is_pulled_is_not_the_students_fault() {
-    assert_verdict("deadline-exceeded-image-pull", &Cause::DeadlineExceededBeforeStart, CLUSTER, None);
+    assert_verdict(
+        "deadline-exceeded-image-pull",
+        &Cause::DeadlineExceededBeforeStart,
+        CLUSTER,
+        None,
+    );
 }
 
 #[test]
 fn a_pod_that_somebody_deletes_is_lost_to_the_cluster_however_politely_it_ends() {
     assert_verdict("deleted-while-pending", &Cause::Deleted, CLUSTER, None);
-    assert_verdict("deleted-while-running-grace-0", &Cause::Deleted, CLUSTER, None);
-    for case in ["deleted-while-running", "deleted-while-running-traps-sigterm"] {
+    assert_verdict(
+        "deleted-while-running-grace-0",
+        &Cause::Deleted,
+        CLUSTER,
+        None,
+    );
+    for case in [
+        "deleted-while-running",
+        "deleted-while-running-traps-sigterm",
+    ] {
         let verdict = verdict_of(case);
-        assert_eq!((verdict.cause.clone(), verdict.retryable()), (Cause::Deleted, true), "{case}: {verdict:?}");
+        assert_eq!(
+            (verdict.cause.clone(), verdict.retryable()),
+            (Cause::Deleted, true),
+            "{case}: {verdict:?}"
+        );
     }
 }
 
@@ -121,15 +169,27 @@ fn a_pod_deleted_after_its_end_keeps_its_own_verdict() {
 fn an_eviction_is_the_clusters_even_where_the_container_ends_with_0_for_it() {
     for case in ["evicted-api", "evicted-api-traps-sigterm"] {
         let verdict = verdict_of(case);
-        assert_eq!((verdict.cause.clone(), verdict.blame(), verdict.retryable()), (Cause::Evicted, CLUSTER, true), "{case}");
+        assert_eq!(
+            (verdict.cause.clone(), verdict.blame(), verdict.retryable()),
+            (Cause::Evicted, CLUSTER, true),
+            "{case}"
+        );
     }
 }
 
 #[test]
 fn a_pod_that_writes_more_than_its_own_limit_is_evicted_and_the_students() {
-    for case in ["ephemeral-storage-evicted", "ephemeral-storage-evicted-container", "ephemeral-storage-evicted-pod"] {
+    for case in [
+        "ephemeral-storage-evicted",
+        "ephemeral-storage-evicted-container",
+        "ephemeral-storage-evicted-pod",
+    ] {
         let verdict = verdict_of(case);
-        assert_eq!((verdict.cause.name(), verdict.blame(), verdict.retryable()), ("Evicted", STUDENT, false), "{case}");
+        assert_eq!(
+            (verdict.cause.name(), verdict.blame(), verdict.retryable()),
+            ("Evicted", STUDENT, false),
+            "{case}"
+        );
     }
 }
 
@@ -143,27 +203,63 @@ fn preemption_and_lost_nodes_are_the_clusters() {
 #[test]
 fn a_refusal_by_the_kubelet_keeps_its_own_name() {
     let verdict = verdict_of("kubelet-out-of-cpu");
-    assert_eq!((verdict.cause.name(), verdict.blame(), verdict.retryable()), ("OutOfcpu", CLUSTER, true));
-    assert_eq!(verdict_of("kubelet-node-affinity").cause.name(), "NodeAffinity");
+    assert_eq!(
+        (verdict.cause.name(), verdict.blame(), verdict.retryable()),
+        ("OutOfcpu", CLUSTER, true)
+    );
+    assert_eq!(
+        verdict_of("kubelet-node-affinity").cause.name(),
+        "NodeAffinity"
+    );
 }
 
 #[test]
 fn an_image_that_is_not_there_is_the_courses_and_a_registry_that_is_down_the_clusters() {
     assert_verdict("image-not-found", &Cause::ErrImagePull, COURSE, None);
     assert_verdict("init-image-not-found", &Cause::ErrImagePull, COURSE, None);
-    assert_verdict("image-bad-registry", &Cause::RegistryUnavailable, CLUSTER, None);
-    assert_verdict("image-unknown-host", &Cause::RegistryUnavailable, CLUSTER, None);
+    assert_verdict(
+        "image-bad-registry",
+        &Cause::RegistryUnavailable,
+        CLUSTER,
+        None,
+    );
+    assert_verdict(
+        "image-unknown-host",
+        &Cause::RegistryUnavailable,
+        CLUSTER,
+        None,
+    );
 }
 
 #[test]
 fn what_the_course_set_up_wrongly_is_the_courses() {
     assert_verdict("invalid-image-name", &Cause::InvalidImageName, COURSE, None);
     assert_verdict("image-never-pull", &Cause::ErrImageNeverPull, COURSE, None);
-    assert_verdict("create-container-config-error-secret", &Cause::CreateContainerConfigError, COURSE, None);
-    assert_verdict("create-container-config-error-run-as-non-root", &Cause::CreateContainerConfigError, COURSE, None);
-    assert_verdict("create-container-error-seccomp", &Cause::CreateContainerError, COURSE, None);
+    assert_verdict(
+        "create-container-config-error-secret",
+        &Cause::CreateContainerConfigError,
+        COURSE,
+        None,
+    );
+    assert_verdict(
+        "create-container-config-error-run-as-non-root",
+        &Cause::CreateContainerConfigError,
+        COURSE,
+        None,
+    );
+    assert_verdict(
+        "create-container-error-seccomp",
+        &Cause::CreateContainerError,
+        COURSE,
+        None,
+    );
     assert_verdict("start-error", &Cause::StartError, COURSE, Some(128));
-    assert_verdict("start-error-working-dir", &Cause::StartError, COURSE, Some(128));
+    assert_verdict(
+        "start-error-working-dir",
+        &Cause::StartError,
+        COURSE,
+        Some(128),
+    );
     assert_verdict("init-error", &Cause::InitContainerError, COURSE, Some(1));
 }
 
@@ -174,7 +270,12 @@ fn an_init_container_killed_for_want_of_memory_is_named() {
 
 #[test]
 fn a_pod_that_no_node_fits_is_unschedulable_and_a_gated_one_is_queued() {
-    for case in ["unschedulable-resources", "unschedulable-selector", "unschedulable-taint", "unschedulable-pvc-missing"] {
+    for case in [
+        "unschedulable-resources",
+        "unschedulable-selector",
+        "unschedulable-taint",
+        "unschedulable-pvc-missing",
+    ] {
         assert_verdict(case, &Cause::Unschedulable, CLUSTER, None);
     }
     let (views, _) = life("scheduling-gated");
@@ -184,29 +285,48 @@ fn a_pod_that_no_node_fits_is_unschedulable_and_a_gated_one_is_queued() {
 #[test]
 fn a_container_that_ended_well_is_believed_a_second_before_the_phase_says_so() {
     let (views, _) = life("completed");
-    let first = views.iter().find(|view| matches!(judge(view, false), State::Ended { certain: true, .. })).unwrap();
+    let first = views
+        .iter()
+        .find(|view| matches!(judge(view, false), State::Ended { certain: true, .. }))
+        .unwrap();
     assert_eq!(first.status.phase.as_deref(), Some("Running"));
 }
 
 #[test]
 fn a_container_that_failed_is_not_believed_before_the_phase_confirms_it() {
     let (views, _) = life("error-exit-3");
-    let first = views.iter().find(|view| matches!(judge(view, false), State::Ended { certain: true, .. })).unwrap();
+    let first = views
+        .iter()
+        .find(|view| matches!(judge(view, false), State::Ended { certain: true, .. }))
+        .unwrap();
     assert_eq!(first.status.phase.as_deref(), Some("Failed"));
 }
 
 #[test]
 fn a_pod_that_may_restart_its_containers_ends_with_its_phase_alone() {
     let (views, _) = life("completed");
-    let before_phase = views.iter().find(|view| view.all_terminated() && !view.is_terminal()).unwrap();
+    let before_phase = views
+        .iter()
+        .find(|view| view.all_terminated() && !view.is_terminal())
+        .unwrap();
     assert!(!matches!(judge(before_phase, true), State::Ended { .. }));
-    assert!(matches!(judge(views.last().unwrap(), true), State::Ended { certain: true, .. }));
+    assert!(matches!(
+        judge(views.last().unwrap(), true),
+        State::Ended { certain: true, .. }
+    ));
 }
 
 #[test]
 fn no_student_reads_a_word_of_the_clusters_internals() {
-    for file in std::fs::read_dir(format!("{}/tests/statuses", env!("CARGO_MANIFEST_DIR"))).unwrap() {
-        let case = file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+    for file in std::fs::read_dir(format!("{}/tests/statuses", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    {
+        let case = file
+            .unwrap()
+            .path()
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         let (views, _) = life(&case);
         for view in views {
             let text = match judge(&view, false) {
@@ -214,7 +334,15 @@ fn no_student_reads_a_word_of_the_clusters_internals() {
                 State::Waiting(Some(waiting)) => waiting.verdict().student_text(),
                 _ => continue,
             };
-            for word in ["pod", "node", "container", "image", "kubelet", "Kubernetes", "exit code"] {
+            for word in [
+                "pod",
+                "node",
+                "container",
+                "image",
+                "kubelet",
+                "Kubernetes",
+                "exit code",
+            ] {
                 assert!(!text.contains(word), "{case}: {text:?} says {word:?}");
             }
         }

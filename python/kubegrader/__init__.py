@@ -12,7 +12,7 @@ The executor for grader-service is in ``kubegrader.executor``.
 
 from __future__ import annotations
 
-from ._core import Outcome, PodRun, Timings, Verdict, __version__
+from ._core import EmbeddedCluster, Outcome, PodRun, Timings, Verdict, __version__
 from .cluster import Cluster
 from .exceptions import (
     ApiError,
@@ -31,6 +31,7 @@ __all__ = [
     "ApiError",
     "Cluster",
     "ConfigError",
+    "EmbeddedCluster",
     "ImageError",
     "InvalidPodError",
     "KubegraderError",

@@ -149,12 +149,17 @@ impl Connection {
         name: &str,
     ) -> Subscription {
         let key = (namespace.to_owned(), instance.to_owned());
-        let watch = Arc::clone(
-            locked(&self.watches)
-                .entry(key)
-                .or_insert_with(|| Watch::start(self.pods(namespace), instance)),
-        );
-        Subscription::new(watch, self.pods(namespace), name)
+        let mut watches = locked(&self.watches);
+        loop {
+            let watch = watches
+                .entry(key.clone())
+                .or_insert_with(|| Watch::start(self.pods(namespace), instance));
+            let subscription = Subscription::new(Arc::clone(watch), self.pods(namespace), name);
+            if let Some(subscription) = subscription {
+                return subscription;
+            }
+            watches.remove(&key);
+        }
     }
 
     fn reloads_from_config(&self) -> bool {

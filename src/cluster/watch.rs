@@ -24,6 +24,8 @@ use crate::pod_view::PodView;
 const WATCH_SECONDS: u32 = 60;
 /// How long a forbidden watch is left alone: a Role may have been mended.
 const FORBIDDEN_PAUSE: Duration = Duration::from_secs(300);
+/// How long a watch that nobody needs is kept for the next pod.
+const IDLE: Duration = Duration::from_secs(60);
 /// The first pause between two reads of a pod that no watch tells of.
 const FIRST_POLL: Duration = Duration::from_millis(50);
 
@@ -54,7 +56,7 @@ enum Told {
     Unlisted,
 }
 
-/// The watch; it ends when nobody holds it.
+/// The watch; it ends when nobody has needed it for a while.
 #[derive(Debug)]
 pub(super) struct Watch {
     slots: Arc<Slots>,
@@ -62,11 +64,12 @@ pub(super) struct Watch {
     task: AbortHandle,
 }
 
-type Slots = Mutex<HashMap<String, watch::Sender<Told>>>;
+/// The pods that are waited for, by name; `None` once the watch has ended.
+type Slots = Mutex<Option<HashMap<String, watch::Sender<Told>>>>;
 
 impl Watch {
     pub(super) fn start(pods: Api<PodView>, instance: &str) -> Arc<Self> {
-        let slots = Arc::<Slots>::default();
+        let slots = Arc::new(Mutex::new(Some(HashMap::new())));
         let (told, sight) = watch::channel(Sight::Clear);
         let config = watcher::Config::default()
             .labels(&format!("{}={instance}", labels::INSTANCE))
@@ -91,10 +94,22 @@ async fn follow(
     let mut events = std::pin::pin!(watcher::watcher(pods, config));
     let mut listed = HashSet::new();
     let mut failures = 0;
-    while let Some(event) = events.next().await {
+    loop {
+        let event = tokio::select! {
+            Some(event) = events.next() => event,
+            () = sleep(IDLE) => {
+                if ends_unneeded(&slots) {
+                    return;
+                }
+                continue;
+            }
+        };
         let event = match event {
             Ok(event) => event,
             Err(error) => {
+                if ends_unneeded(&slots) {
+                    return;
+                }
                 failures += 1;
                 sleep(trouble(&error, failures, &sight)).await;
                 continue;
@@ -123,15 +138,26 @@ async fn follow(
     }
 }
 
+/// Closes the watch if no pod is waited for.
+fn ends_unneeded(slots: &Slots) -> bool {
+    let mut slots = locked(slots);
+    if slots.as_ref().is_some_and(|slots| !slots.is_empty()) {
+        return false;
+    }
+    *slots = None;
+    true
+}
+
 fn publish(slots: &Slots, pod: PodView, told: fn(Arc<PodView>) -> Told) {
     let slots = locked(slots);
-    if let Some(slot) = pod.metadata.name.as_ref().and_then(|name| slots.get(name)) {
+    let slot = |name: &String| slots.as_ref()?.get(name);
+    if let Some(slot) = pod.metadata.name.as_ref().and_then(slot) {
         slot.send_replace(told(Arc::new(pod)));
     }
 }
 
 fn tell_unlisted(slots: &Slots, listed: &HashSet<String>) {
-    for (name, slot) in &*locked(slots) {
+    for (name, slot) in locked(slots).iter().flatten() {
         if !listed.contains(name) {
             slot.send_replace(Told::Unlisted);
         }
@@ -185,24 +211,23 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(watch: Arc<Watch>, pods: Api<PodView>, name: &str) -> Self {
+    /// `None` when the watch has ended.
+    pub(super) fn new(watch: Arc<Watch>, pods: Api<PodView>, name: &str) -> Option<Self> {
         let slot = {
             let mut slots = locked(&watch.slots);
-            let sender = slots
-                .entry(name.to_owned())
-                .or_insert_with(|| watch::channel(Told::Nothing).0);
-            sender.subscribe()
+            let slot = slots.as_mut()?.entry(name.to_owned());
+            slot.or_insert_with(|| watch::channel(Told::Nothing).0)
+                .subscribe()
         };
-        let sight = watch.sight.clone();
-        Self {
+        Some(Self {
+            sight: watch.sight.clone(),
             watch,
             slot,
-            sight,
             pods,
             name: name.to_owned(),
             pause: FIRST_POLL,
             unsure: false,
-        }
+        })
     }
 
     /// The next news: from the watch, or, where it is blind, from reading the pod after a pause that grows up to
@@ -256,12 +281,17 @@ impl Subscription {
 
 /// Whether a 404 is about the pod: one that lacks its node is answered with the node's name.
 fn is_gone(status: &Status, name: &str) -> bool {
-    status.code == 404 && status.details.as_ref().is_none_or(|details| details.name.is_empty() || details.name == name)
+    status.code == 404
+        && status
+            .details
+            .as_ref()
+            .is_none_or(|details| details.name.is_empty() || details.name == name)
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut slots = locked(&self.watch.slots);
+        let Some(slots) = slots.as_mut() else { return };
         if slots
             .get(&self.name)
             .is_some_and(|slot| slot.receiver_count() == 1)

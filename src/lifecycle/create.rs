@@ -230,7 +230,10 @@ fn is_taken(failure: &Failure) -> bool {
 /// Whether the answer speaks of this pod (Pod Security, a quota, a webhook, a missing service account) and not of the
 /// user's rights: a 403 for want of rights names no object.
 fn is_admission(status: &Status) -> bool {
-    let names_pod = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+    let names_pod = status
+        .details
+        .as_ref()
+        .is_some_and(|details| !details.name.is_empty());
     matches!(status.code, 403 | 422) && names_pod || status.message.contains("admission webhook")
 }
 

@@ -46,7 +46,9 @@ impl PyEmbeddedCluster {
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         let py = slf.py();
         if locked(&slf.get().0).is_some() {
-            return Err(PyRuntimeError::new_err("this embedded cluster is running already"));
+            return Err(PyRuntimeError::new_err(
+                "this embedded cluster is running already",
+            ));
         }
         let (runtime, _) = current(py)?;
         let folder = tempfile::Builder::new().prefix("kubegrader-").tempdir()?;
@@ -57,17 +59,32 @@ impl PyEmbeddedCluster {
                 Ok::<_, std::io::Error>((cluster, server))
             })
         });
-        let (cluster, server) = started.map_err(|error| PyOSError::new_err(format!("starting the embedded cluster: {error}")))?;
-        *locked(&slf.get().0) = Some(Running { pid: std::process::id(), cluster, server, folder });
+        let (cluster, server) = started.map_err(|error| {
+            PyOSError::new_err(format!("starting the embedded cluster: {error}"))
+        })?;
+        *locked(&slf.get().0) = Some(Running {
+            pid: std::process::id(),
+            cluster,
+            server,
+            folder,
+        });
         Ok(slf)
     }
 
-    fn __exit__(&self, py: Python<'_>, _exc_type: &Bound<'_, PyAny>, _exc_value: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exc_type: &Bound<'_, PyAny>,
+        _exc_value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         self.stop(py)
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(running) = locked(&self.0).take() else { return Ok(()) };
+        let Some(running) = locked(&self.0).take() else {
+            return Ok(());
+        };
         if running.pid != std::process::id() {
             // A forked child must not end its parent's cluster.
             std::mem::forget(running);
@@ -75,7 +92,12 @@ impl PyEmbeddedCluster {
         }
         let (runtime, _) = current(py)?;
         py.detach(|| {
-            let Running { cluster, server, folder, .. } = running;
+            let Running {
+                cluster,
+                server,
+                folder,
+                ..
+            } = running;
             runtime.block_on(async {
                 let stop = async {
                     cluster.stop().await;
@@ -98,9 +120,8 @@ impl PyEmbeddedCluster {
 
 impl PyEmbeddedCluster {
     fn running<T>(&self, read: impl FnOnce(&Running) -> T) -> PyResult<T> {
-        locked(&self.0)
-            .as_ref()
-            .map(read)
-            .ok_or_else(|| PyRuntimeError::new_err("this embedded cluster is not running; enter it with 'with'"))
+        locked(&self.0).as_ref().map(read).ok_or_else(|| {
+            PyRuntimeError::new_err("this embedded cluster is not running; enter it with 'with'")
+        })
     }
 }

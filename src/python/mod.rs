@@ -2,6 +2,7 @@
 
 mod cluster;
 mod convert;
+mod embedded;
 mod errors;
 mod log;
 mod outcome;
@@ -16,6 +17,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::cluster::PyCluster;
+    #[pymodule_export]
+    use super::embedded::PyEmbeddedCluster;
     #[pymodule_export]
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
     #[pymodule_export]

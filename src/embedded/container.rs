@@ -1,0 +1,190 @@
+//! One run of one container: from its start to the report of its end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use tokio::net::unix::pipe;
+use tokio::process::Child;
+use tokio::sync::mpsc;
+
+use super::default::now;
+use super::kubelet::Node;
+use super::launch::{self, Problem, Run, prepare};
+use super::log_reader;
+use super::logs::ContainerLog;
+use super::pod_status::Ended;
+use super::process::{self, Tree, exit_code};
+
+/// How long the rest of the output may take when the container has ended (real time).
+const DRAIN: Duration = Duration::from_secs(2);
+/// The last words that become the message of a container that failed, as a kubelet counts them.
+const LAST_LINES: usize = 80;
+const LAST_BYTES: usize = 2048;
+
+/// Which container of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// An init container, by its place.
+    Init(usize),
+    /// A container, by its place.
+    Main(usize),
+}
+
+/// A container has ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// Which.
+    pub slot: Slot,
+    /// How.
+    pub ended: Ended,
+}
+
+/// A random id of 64 hexadecimal digits, as container runtimes give.
+#[must_use]
+pub fn random_id() -> String {
+    format!(
+        "{:032x}{:032x}",
+        rand::random::<u128>(),
+        rand::random::<u128>()
+    )
+}
+
+/// A real kubelet dates the start of a container that never ran to 1970.
+#[must_use]
+pub fn never_started(message: String) -> Ended {
+    Ended {
+        id: random_id(),
+        code: 128,
+        reason: "StartError",
+        message: Some(message),
+        started: Time(Timestamp::UNIX_EPOCH),
+        finished: now(),
+    }
+}
+
+/// What is to be started.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// Which container.
+    pub slot: Slot,
+    /// Its spec.
+    pub container: &'a Container,
+    /// How often it was started before.
+    pub attempt: i32,
+    /// Its pod.
+    pub pod: &'a Arc<Pod>,
+    /// The pod's private folder.
+    pub folder: &'a Path,
+    /// Takes the report.
+    pub report: &'a mpsc::UnboundedSender<Ending>,
+}
+
+impl Start<'_> {
+    /// Starts the process and a task that reports its end; returns the run's id and processes.
+    ///
+    /// # Errors
+    /// What stands in the container's status then.
+    pub async fn begin(&self, node: &Arc<Node>) -> Result<(String, Arc<Tree>), Problem> {
+        let id = random_id();
+        let name = &self.container.name;
+        let run_name = format!("{name}-{}", self.attempt);
+        let folder = self.folder.join(&run_name);
+        let logs = self.folder.join("log");
+        let (pod, container) = (Arc::clone(self.pod), self.container.clone());
+        let (run_id, to_prepare, log_folder, keeper) =
+            (id.clone(), folder, logs.clone(), Arc::clone(node));
+        let prepared = tokio::task::spawn_blocking(move || {
+            let made = keeper
+                .root
+                .make()
+                .and_then(|()| std::fs::create_dir_all(&log_folder));
+            made.map_err(|error| Problem::Create(format!("making the pod's folder: {error}")))?;
+            let run = Run {
+                id: &run_id,
+                folder: &to_prepare,
+                path: &keeper.path,
+            };
+            let launch = prepare(&pod, &container, &run)?;
+            Ok::<_, Problem>(launch)
+        });
+        let launch = prepared
+            .await
+            .map_err(|error| Problem::Create(error.to_string()))??;
+        let log = Arc::new(ContainerLog::new(logs.join(format!("{run_name}.log"))));
+        let (child, tree, output) = process::start(&launch).map_err(|error| {
+            let program = launch.argv.first().map_or("", String::as_str);
+            Problem::Start(launch::runc(&format!("exec {program:?}: {error}")))
+        })?;
+        let tree = Arc::new(tree);
+        let uid = self.pod.metadata.uid.as_deref().unwrap_or_default();
+        node.logs.add(uid, name, Arc::clone(&log));
+        let run = RunningContainer {
+            id: id.clone(),
+            slot: self.slot,
+            last_words: self.container.termination_message_policy.as_deref()
+                == Some("FallbackToLogsOnError"),
+            guard: KillOnDrop(Arc::clone(&tree)),
+            log,
+            report: self.report.clone(),
+        };
+        node.tasks.spawn(run.wait(child, output));
+        Ok((id, tree))
+    }
+}
+
+/// Kills the container's processes when its task is dropped with the runtime.
+struct KillOnDrop(Arc<Tree>);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.kill_round();
+    }
+}
+
+struct RunningContainer {
+    id: String,
+    slot: Slot,
+    last_words: bool,
+    guard: KillOnDrop,
+    log: Arc<ContainerLog>,
+    report: mpsc::UnboundedSender<Ending>,
+}
+
+impl RunningContainer {
+    async fn wait(self, mut child: Child, output: pipe::Receiver) {
+        let log = Arc::clone(&self.log);
+        let filling = tokio::spawn(async move { log.fill_from(output).await });
+        let status = child.wait().await;
+        self.guard.0.set_reaped();
+        // With its first process a container ends as a whole.
+        Arc::clone(&self.guard.0).kill().await;
+        let stop_filling = filling.abort_handle();
+        if tokio::time::timeout(DRAIN, filling).await.is_err() {
+            stop_filling.abort();
+        }
+        self.log.close();
+        let code = status.map_or(255, exit_code);
+        let message = if self.last_words && code != 0 {
+            Some(log_reader::tail(Arc::clone(&self.log), LAST_LINES, LAST_BYTES).await)
+        } else {
+            None
+        };
+        let ended = Ended {
+            id: self.id.clone(),
+            code,
+            reason: if code == 0 { "Completed" } else { "Error" },
+            message: message.filter(|text| !text.is_empty()),
+            started: now(),
+            finished: now(),
+        };
+        // The pod's task may be gone with the runtime.
+        let _ = self.report.send(Ending {
+            slot: self.slot,
+            ended,
+        });
+    }
+}

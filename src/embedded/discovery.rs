@@ -1,0 +1,89 @@
+//! What clients ask before they ask for pods: version, health, and which resources there are.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::api::Api;
+
+/// The paths of discovery and health.
+pub fn routes() -> Router<Api> {
+    let health = || get(async || "ok");
+    Router::new()
+        .route("/version", get(async || Json(version())))
+        .route("/healthz", health())
+        .route("/livez", health())
+        .route("/readyz", health())
+        .route("/api", get(async || Json(versions())))
+        .route(
+            "/apis",
+            get(async || Json(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []}))),
+        )
+        .route("/api/v1", get(async || Json(resources())))
+        .route("/openapi/v3", get(async || Json(documents())))
+        .route("/openapi/v3/api/v1", get(async || Json(document())))
+}
+
+/// The release of Kubernetes whose answers are imitated.
+fn version() -> Value {
+    json!({
+        "major": "1", "minor": "34", "gitVersion": "v1.34.4+embedded", "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
+    })
+}
+
+/// The list of schemas, and the one there is: `kubectl apply` only looks whether the server checks fields.
+fn documents() -> Value {
+    json!({"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1"}}})
+}
+
+fn document() -> Value {
+    let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
+    let parameters = [parameter("fieldValidation"), parameter("dryRun")];
+    let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
+    json!({
+        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.34.4+embedded"},
+        "paths": {"/api/v1/namespaces/{namespace}/pods/{name}": {"patch": {
+            "parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {},
+        }}},
+    })
+}
+
+fn versions() -> Value {
+    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+}
+
+fn resources() -> Value {
+    let resource = |name: &str, singular: &str, namespaced: bool, kind: &str, verbs: &[&str]| json!({"name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs});
+    let mut pods = resource(
+        "pods",
+        "pod",
+        true,
+        "Pod",
+        &[
+            "create",
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "update",
+            "watch",
+        ],
+    );
+    pods["shortNames"] = json!(["po"]);
+    pods["categories"] = json!(["all"]);
+    let mut namespaces = resource(
+        "namespaces",
+        "namespace",
+        false,
+        "Namespace",
+        &["create", "delete", "get", "list"],
+    );
+    namespaces["shortNames"] = json!(["ns"]);
+    let log = resource("pods/log", "", true, "Pod", &["get"]);
+    let status = resource("pods/status", "", true, "Pod", &["get", "patch", "update"]);
+    json!({
+        "kind": "APIResourceList", "groupVersion": "v1", "resources": [namespaces, pods, log, status],
+    })
+}

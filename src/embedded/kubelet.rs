@@ -1,0 +1,218 @@
+//! The node: binds pods to itself, as a scheduler does, and gives each a task that lives its life.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Pod, PodCondition, PodSpec};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::default::now;
+use super::event::{Change, key_of};
+use super::life::Life;
+use super::logs::LogBook;
+use super::store::Store;
+
+/// `spec.nodeName` of every pod that runs here.
+pub const NODE_NAME: &str = "embedded";
+/// Pods with another `schedulerName` wait for someone else, as on a real cluster.
+const SCHEDULER: &str = "default-scheduler";
+
+/// What is wanted of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// It runs.
+    Run,
+    /// It stops within so many seconds.
+    Stop(u64),
+    /// It is gone from the API: its processes go at once.
+    Gone,
+}
+
+/// What the lives of all pods share.
+#[derive(Debug)]
+pub struct Node {
+    /// The objects.
+    pub store: Arc<Store>,
+    /// The containers' logs.
+    pub logs: Arc<LogBook>,
+    /// The folder with the pods' private folders.
+    pub root: PrivateRoot,
+    /// `PATH` of containers that set none.
+    pub path: OsString,
+    /// Cancelled when all processes must go.
+    pub stop: CancellationToken,
+    /// Counts every task that owns a process.
+    pub tasks: TaskTracker,
+}
+
+/// A folder that only its owner can read; removed when it is dropped.
+#[derive(Debug)]
+pub struct PrivateRoot {
+    path: PathBuf,
+}
+
+impl PrivateRoot {
+    /// Chooses a new name in the folder for temporary files; [`Self::make`] makes it.
+    #[must_use]
+    pub fn choose() -> Self {
+        let name = format!("kubegrader-{:032x}", rand::random::<u128>());
+        Self {
+            path: std::env::temp_dir().join(name),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the folder, with its parents, when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make(&self) -> io::Result<()> {
+        // Others may pass through, not look: a container may run as another user.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o711)
+            .create(&self.path)
+    }
+}
+
+impl Drop for PrivateRoot {
+    fn drop(&mut self) {
+        // Nothing may have been made; what cannot be removed is left to the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Follows the store until the node stops.
+pub async fn run(node: Arc<Node>) {
+    let (existing, mut events) = node.store.follow();
+    let mut wishes: HashMap<String, watch::Sender<Wish>> = HashMap::new();
+    for stored in existing {
+        consider(&node, &mut wishes, &stored.pod);
+    }
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = node.stop.cancelled() => None,
+        };
+        let Some(event) = event else { return };
+        let pod = &event.after.pod;
+        if event.change == Change::Deleted {
+            if let Some(wish) = wishes.remove(uid_of(pod)) {
+                wish.send_replace(Wish::Gone);
+            }
+        } else {
+            consider(&node, &mut wishes, pod);
+        }
+    }
+}
+
+fn uid_of(pod: &Pod) -> &str {
+    pod.metadata.uid.as_deref().unwrap_or_default()
+}
+
+/// Takes a pod on, tells its life what is wanted now, or leaves it to others.
+fn consider(node: &Arc<Node>, wishes: &mut HashMap<String, watch::Sender<Wish>>, pod: &Arc<Pod>) {
+    let wish = wish_for(pod);
+    if let Some(known) = wishes.get(uid_of(pod)) {
+        known.send_if_modified(|old| std::mem::replace(old, wish) != wish);
+        return;
+    }
+    let Some(spec) = &pod.spec else { return };
+    let bound = spec.node_name.as_deref().unwrap_or_default();
+    let mine = if bound.is_empty() {
+        wish == Wish::Run && bind(node, pod, spec)
+    } else {
+        bound == NODE_NAME
+    };
+    if !mine {
+        return;
+    }
+    let (sender, receiver) = watch::channel(wish);
+    wishes.insert(uid_of(pod).to_owned(), sender);
+    node.tasks
+        .spawn(Life::new(Arc::clone(node), Arc::clone(pod), receiver).run());
+}
+
+fn wish_for(pod: &Pod) -> Wish {
+    let metadata = &pod.metadata;
+    match (
+        &metadata.deletion_timestamp,
+        metadata.deletion_grace_period_seconds,
+    ) {
+        (None, _) => Wish::Run,
+        (Some(_), seconds) => Wish::Stop(
+            seconds
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .unwrap_or(0),
+        ),
+    }
+}
+
+/// Binds a pod to this node when a scheduler would; false when it stays without a node.
+fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
+    let gated = spec
+        .scheduling_gates
+        .as_ref()
+        .is_some_and(|gates| !gates.is_empty());
+    if spec.scheduler_name.as_deref() != Some(SCHEDULER) || gated {
+        return false;
+    }
+    let fits = selects_this_node(spec);
+    let bound = node.store.update(&key_of(pod), false, |old| {
+        let mut new = old.clone();
+        if fits {
+            new.spec.get_or_insert_default().node_name = Some(NODE_NAME.to_owned());
+        }
+        let conditions = new
+            .status
+            .get_or_insert_default()
+            .conditions
+            .get_or_insert_default();
+        let scheduled = scheduled(fits);
+        match conditions
+            .iter_mut()
+            .find(|one| one.type_ == scheduled.type_)
+        {
+            // The time of the last change stays, so that looking again makes no new version.
+            Some(old) if old.status == scheduled.status && old.reason == scheduled.reason => {}
+            Some(old) => *old = scheduled,
+            None => conditions.push(scheduled),
+        }
+        Ok(new)
+    });
+    fits && bound.is_ok()
+}
+
+fn selects_this_node(spec: &PodSpec) -> bool {
+    let labels = [
+        ("kubernetes.io/hostname", NODE_NAME),
+        ("kubernetes.io/os", "linux"),
+    ];
+    let selector = spec.node_selector.iter().flatten();
+    selector
+        .into_iter()
+        .all(|(key, value)| labels.contains(&(key.as_str(), value.as_str())))
+}
+
+fn scheduled(fits: bool) -> PodCondition {
+    let message = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
+    PodCondition {
+        type_: "PodScheduled".to_owned(),
+        status: if fits { "True" } else { "False" }.to_owned(),
+        reason: (!fits).then(|| "Unschedulable".to_owned()),
+        message: (!fits).then(|| message.to_owned()),
+        last_transition_time: Some(now()),
+        ..PodCondition::default()
+    }
+}

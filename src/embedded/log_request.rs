@@ -1,0 +1,169 @@
+//! `GET .../pods/{name}/log`: which container, which run, and the real server's refusals.
+
+use std::convert::Infallible;
+
+use axum::body::Body as Answer;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::api::Api;
+use super::event::Key;
+use super::log_reader::{self, LogOptions};
+use super::params::Params;
+use super::status_body::{Refusal, invalid_number};
+
+/// The annotation that names the container whose log is meant when none is named.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// Answers with the text of a container's log.
+///
+/// # Errors
+/// 400, 404, 422 in the real server's words.
+pub async fn serve(
+    State(api): State<Api>,
+    Path(key): Path<Key>,
+    params: Params,
+) -> Result<Response, Refusal> {
+    let options = options(&key.1, &params)?;
+    let pod = api.store.get(&key)?.pod;
+    let container = container(&pod, &key.1, params.text("container"))?;
+    let spec = pod.spec.as_ref();
+    if spec
+        .and_then(|spec| spec.node_name.as_deref())
+        .unwrap_or_default()
+        .is_empty()
+    {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let previous = params.flag("previous");
+    let in_last_state = check_state(&pod, &key.1, &container, previous)?;
+    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+    let older = in_last_state && api.logs.find(uid, &container, true).is_some() && previous;
+    let body = match api.logs.find(uid, &container, older) {
+        Some(log) => {
+            let chunks = log_reader::read(log, options, api.stop);
+            let chunks = stream::unfold(chunks, |mut chunks| async move {
+                Some((chunks.recv().await?, chunks))
+            });
+            Answer::from_stream(chunks.map(Ok::<_, Infallible>))
+        }
+        None => Answer::empty(),
+    };
+    Ok(([(CONTENT_TYPE, "text/plain")], body).into_response())
+}
+
+fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
+    let tail = params.number("tailLines")?;
+    let limit = params.number("limitBytes")?;
+    let seconds = params.number("sinceSeconds")?;
+    let fault = |field: &str, value: i64, why: &str| -> Vec<StatusCause> {
+        vec![invalid_number(field, value, why)]
+    };
+    let causes = match (tail, limit, seconds) {
+        (Some(tail), ..) if tail < 0 => {
+            fault("tailLines", tail, "must be greater than or equal to 0")
+        }
+        (_, Some(limit), _) if limit < 1 => fault("limitBytes", limit, "must be greater than 0"),
+        (.., Some(seconds)) if seconds < 1 => {
+            fault("sinceSeconds", seconds, "must be greater than 0")
+        }
+        _ => Vec::new(),
+    };
+    if !causes.is_empty() {
+        return Err(Refusal::invalid("", "PodLogOptions", name, causes));
+    }
+    let ago = |seconds| {
+        Timestamp::now()
+            .checked_sub(SignedDuration::from_secs(seconds))
+            .ok()
+    };
+    let since_time = params.text("sinceTime").parse().ok();
+    let size = |number: Option<i64>| number.and_then(|number| usize::try_from(number).ok());
+    Ok(LogOptions {
+        follow: params.flag("follow"),
+        tail: size(tail),
+        limit: size(limit),
+        timestamps: params.flag("timestamps"),
+        since: seconds.and_then(ago).or(since_time),
+    })
+}
+
+/// The container that is meant.
+fn container(pod: &Pod, name: &str, wanted: &str) -> Result<String, Refusal> {
+    let spec = pod.spec.clone().unwrap_or_default();
+    let names: Vec<String> = spec.containers.into_iter().map(|one| one.name).collect();
+    let init: Vec<String> = spec
+        .init_containers
+        .unwrap_or_default()
+        .into_iter()
+        .map(|one| one.name)
+        .collect();
+    let wanted = if wanted.is_empty() {
+        let annotations = pod.metadata.annotations.as_ref();
+        annotations
+            .and_then(|all| all.get(DEFAULT_CONTAINER))
+            .map_or("", String::as_str)
+    } else {
+        wanted
+    };
+    if names.iter().chain(&init).any(|one| one == wanted) {
+        return Ok(wanted.to_owned());
+    }
+    if !wanted.is_empty() {
+        return Err(Refusal::bad_request(format!(
+            "container {wanted} is not valid for pod {name}"
+        )));
+    }
+    if let [only] = names.as_slice() {
+        return Ok(only.clone());
+    }
+    let mut message = format!(
+        "a container name must be specified for pod {name}, choose one of: [{}]",
+        names.join(" ")
+    );
+    if !init.is_empty() {
+        message.extend([" or one of the init containers: [", &init.join(" "), "]"]);
+    }
+    Err(Refusal::bad_request(message))
+}
+
+/// Refuses the log of a container that has not run; true when the wanted run is the one before.
+fn check_state(pod: &Pod, name: &str, container: &str, previous: bool) -> Result<bool, Refusal> {
+    let status = pod.status.clone().unwrap_or_default();
+    let all: Vec<ContainerStatus> = [status.init_container_statuses, status.container_statuses]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    let found = all.into_iter().find(|one| one.name == container);
+    let ended_before = found
+        .as_ref()
+        .and_then(|one| one.last_state.as_ref())
+        .is_some_and(|last| last.terminated.is_some());
+    if previous {
+        let message =
+            format!("previous terminated container \"{container}\" in pod \"{name}\" not found");
+        return if ended_before {
+            Ok(true)
+        } else {
+            Err(Refusal::bad_request(message))
+        };
+    }
+    let state = found.and_then(|one| one.state).unwrap_or_default();
+    if state.running.is_some() || state.terminated.is_some() || ended_before {
+        return Ok(false);
+    }
+    let reason = state
+        .waiting
+        .and_then(|waiting| waiting.reason)
+        .unwrap_or_else(|| "ContainerCreating".to_owned());
+    Err(Refusal::bad_request(format!(
+        "container \"{container}\" in pod \"{name}\" is waiting to start: {reason}"
+    )))
+}

@@ -1,0 +1,158 @@
+//! A Kubernetes pods API in process, which runs its pods as local processes.
+//!
+//! The API is an [`axum::Router`]: [`EmbeddedCluster::client`] calls it with no socket, and
+//! [`EmbeddedCluster::serve`] binds the same router to a loopback port for kubectl and other clients. Paths,
+//! codes, words and the order of a pod's statuses are those of a real Kubernetes 1.34; where a process
+//! cannot do what a container could, the pod says so in its status.
+//!
+//! Read in this order: `store` (objects and versions), `watch` (streams of changes), `api` (paths and verbs),
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends).
+
+mod api;
+mod back_off;
+mod body;
+mod container;
+mod default;
+mod deletion;
+mod discovery;
+mod event;
+mod identity;
+mod kubelet;
+mod launch;
+mod life;
+mod log_reader;
+mod log_request;
+mod logs;
+mod name_rules;
+mod namespaces;
+mod page;
+mod params;
+mod patch;
+mod pod_status;
+mod process;
+mod selector;
+mod serve;
+mod status_body;
+mod store;
+mod strict;
+mod table;
+mod validate;
+mod validate_volume;
+mod watch;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use serve::Server;
+
+use api::Api;
+use kubelet::{Node, PrivateRoot};
+use logs::LogBook;
+use store::Store;
+
+/// How an embedded cluster behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Run pods as local processes; without it they stay `Pending`, as on a cluster without nodes.
+    pub kubelet: bool,
+    /// `PATH` of containers that set none; `None` means that of this process.
+    pub path: Option<OsString>,
+    /// How many events are kept for watches that begin in the past or fall behind.
+    pub history: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            kubelet: true,
+            path: None,
+            history: 10_000,
+        }
+    }
+}
+
+/// A running cluster; clones are the same cluster. When the last clone, router and client are dropped, its
+/// containers are killed.
+#[derive(Debug, Clone)]
+pub struct EmbeddedCluster {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    api: Api,
+    tasks: TaskTracker,
+    _stop_on_drop: DropGuard,
+}
+
+impl EmbeddedCluster {
+    /// Starts a cluster with the namespaces `default` and `kube-system` and no pods.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn start(options: Options) -> Self {
+        let api = Api {
+            store: Arc::new(Store::new(options.history)),
+            logs: Arc::new(LogBook::default()),
+            stop: CancellationToken::new(),
+        };
+        let tasks = TaskTracker::new();
+        if options.kubelet {
+            let node = Node {
+                store: Arc::clone(&api.store),
+                logs: Arc::clone(&api.logs),
+                root: PrivateRoot::choose(),
+                path: options
+                    .path
+                    .or_else(|| std::env::var_os("PATH"))
+                    .unwrap_or_default(),
+                stop: api.stop.clone(),
+                tasks: tasks.clone(),
+            };
+            tasks.spawn(kubelet::run(Arc::new(node)));
+        }
+        let inner = Inner {
+            _stop_on_drop: api.stop.clone().drop_guard(),
+            api,
+            tasks,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The API as a service, without authentication: for calls from this process only.
+    pub fn router(&self) -> Router {
+        // The extension holds the cluster as long as someone can call it.
+        api::router(self.inner.api.clone()).layer(axum::Extension(self.clone()))
+    }
+
+    /// A client that calls the API with no socket between.
+    #[must_use]
+    pub fn client(&self, namespace: &str) -> kube::Client {
+        kube::Client::new(self.router(), namespace)
+    }
+
+    /// Serves the API on a free loopback port and writes `dir/kubeconfig` (mode 0600, context `embedded`) with
+    /// a random token; `dir` is made and closed to others (mode 0700).
+    ///
+    /// # Errors
+    /// When the socket or the file cannot be made.
+    pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
+        serve::serve(self.router(), dir, self.inner.api.stop.child_token()).await
+    }
+
+    /// Kills all containers with everything that came out of them, ends all watches and followed logs, and
+    /// returns when the last process is gone. Objects can still be read. A second call does nothing.
+    pub async fn stop(&self) {
+        self.inner.api.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+}

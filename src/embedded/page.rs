@@ -1,0 +1,171 @@
+//! Lists: one consistent version, in pages.
+//!
+//! A page's `continue` token is the real server's: the version of the list and the key that comes next.
+//! Older versions are rebuilt from the events that are kept; when those are gone the answer is 410.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::event::{Key, Stored};
+use super::params::Params;
+use super::status_body::Refusal;
+use super::store::{Snapshot, Store};
+use super::watch::WatchRequest;
+
+/// Every pod's JSON begins so; the items of a list come without it.
+const HEAD: &[u8] = br#"{"apiVersion":"v1","kind":"Pod","#;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Token {
+    v: String,
+    rv: u64,
+    start: String,
+}
+
+/// One page of pods.
+#[derive(Debug)]
+pub struct Page {
+    /// The pods.
+    pub items: Vec<Stored>,
+    /// The version of the list.
+    pub version: u64,
+    /// Asks for the next page.
+    pub next: Option<String>,
+    /// How many pods come after this page; known only without selectors.
+    pub remaining: Option<usize>,
+}
+
+impl Page {
+    /// Reads what a list request asks for.
+    ///
+    /// # Errors
+    /// 400, 410, 422, 504 in the real server's words.
+    pub fn of(store: &Store, namespace: Option<&str>, params: &Params) -> Result<Self, Refusal> {
+        let limit = params.number("limit")?.unwrap_or(0);
+        let request = WatchRequest {
+            namespace: namespace.map(str::to_owned),
+            selector: params.selector()?,
+            ..WatchRequest::default()
+        };
+        params.check_match(false)?;
+        let (snapshot, start) = choose(store, params)?;
+        let covered = snapshot
+            .pods
+            .into_iter()
+            .filter(|(_, stored)| request.covers(&stored.pod));
+        let mut rest = covered.filter(|(key, _)| start.as_ref().is_none_or(|start| key >= start));
+        let take = usize::try_from(limit)
+            .ok()
+            .filter(|limit| *limit > 0)
+            .unwrap_or(usize::MAX);
+        let items = rest.by_ref().take(take).map(|(_, stored)| stored).collect();
+        let after = rest.next().map(|(key, _)| key);
+        let selected =
+            !params.text("labelSelector").is_empty() || !params.text("fieldSelector").is_empty();
+        let remaining = after
+            .is_some()
+            .then(|| rest.count() + 1)
+            .filter(|_| !selected);
+        Ok(Self {
+            items,
+            version: snapshot.version,
+            next: after.map(|key| encode(snapshot.version, &key)),
+            remaining,
+        })
+    }
+
+    /// The `metadata` of the list.
+    #[must_use]
+    pub fn metadata(&self) -> serde_json::Value {
+        let mut metadata = json!({"resourceVersion": self.version.to_string()});
+        if let Some(next) = &self.next {
+            metadata["continue"] = json!(next);
+        }
+        if let Some(remaining) = self.remaining {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
+        metadata
+    }
+
+    /// The `PodList` as JSON.
+    #[must_use]
+    pub fn json(&self) -> Bytes {
+        let mut body = format!(
+            r#"{{"kind":"PodList","apiVersion":"v1","metadata":{},"items":["#,
+            self.metadata()
+        )
+        .into_bytes();
+        for (index, stored) in self.items.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            match stored.json.strip_prefix(HEAD) {
+                Some(rest) => {
+                    body.push(b'{');
+                    body.extend_from_slice(rest);
+                }
+                None => body.extend_from_slice(&stored.json),
+            }
+        }
+        body.extend_from_slice(b"]}");
+        body.into()
+    }
+}
+
+/// The version that is asked for and the key to start at.
+fn choose(store: &Store, params: &Params) -> Result<(Snapshot, Option<Key>), Refusal> {
+    let token = params.text("continue");
+    if !token.is_empty() {
+        let (version, key) = decode(token)?;
+        let snapshot = store.snapshot_at(version).map_err(|_| {
+            Refusal::expired("The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.")
+        })?;
+        return Ok((snapshot, Some(key)));
+    }
+    let version = params
+        .version()
+        .map_err(|fault| Refusal::bad_request(format!("invalid resource version: {fault}")))?;
+    let current = store.snapshot();
+    let Some(version) = version else {
+        return Ok((current, None));
+    };
+    if version > current.version {
+        return Err(Refusal::too_large_version(version, current.version));
+    }
+    if params.text("resourceVersionMatch") != "Exact" {
+        return Ok((current, None));
+    }
+    let exact = store.snapshot_at(version);
+    exact
+        .map(|snapshot| (snapshot, None))
+        .map_err(|_| Refusal::expired("The resourceVersion for the provided list is too old."))
+}
+
+fn encode(version: u64, (namespace, name): &Key) -> String {
+    let token = Token {
+        v: "meta.k8s.io/v1".to_owned(),
+        rv: version,
+        start: format!("{namespace}/{name}"),
+    };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default())
+}
+
+fn decode(text: &str) -> Result<(u64, Key), Refusal> {
+    let refuse = |why: String| {
+        Refusal::bad_request(format!(
+            "invalid continue token: continue key is not valid: {why}"
+        ))
+    };
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|error| refuse(error.to_string()))?;
+    let token: Token = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+    let (namespace, name) = token
+        .start
+        .split_once('/')
+        .ok_or_else(|| refuse("no key".to_owned()))?;
+    Ok((token.rv, (namespace.to_owned(), name.to_owned())))
+}

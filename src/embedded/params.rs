@@ -1,0 +1,183 @@
+//! The query of a request and the options in it, read and refused as the real server does.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+
+use super::selector::Selector;
+use super::status_body::{Refusal, cause, forbidden, unsupported};
+
+const META: &str = "meta.k8s.io";
+
+/// The query parameters of a request.
+#[derive(Debug, Clone, Default)]
+pub struct Params(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(all)| Self(all))
+            .map_err(|error| Refusal::bad_request(error.body_text()))
+    }
+}
+
+impl Params {
+    /// The text of a parameter; empty when it is not there.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// A switch, read as Kubernetes reads it: there and neither `false` nor `0`.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        self.0
+            .get(name)
+            .is_some_and(|value| !matches!(value.as_str(), "false" | "0"))
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// 400 in Go's words.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, Refusal> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let message = || format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+        text.parse()
+            .map(Some)
+            .map_err(|_| Refusal::bad_request(message()))
+    }
+
+    /// Both selectors.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn selector(&self) -> Result<Selector, Refusal> {
+        Selector::parse(self.text("labelSelector"), self.text("fieldSelector"))
+    }
+
+    /// `dryRun=All`.
+    ///
+    /// # Errors
+    /// 422 for anything else; `kind` is the kind of options, such as `CreateOptions`.
+    pub fn dry_run(&self, kind: &str) -> Result<bool, Refusal> {
+        let text = self.text("dryRun");
+        let given: Vec<String> = (!text.is_empty())
+            .then(|| text.to_owned())
+            .into_iter()
+            .collect();
+        check_dry_run(kind, &given)
+    }
+
+    /// `timeoutSeconds` of a watch.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn timeout(&self) -> Result<Option<Duration>, Refusal> {
+        let seconds = self
+            .number("timeoutSeconds")?
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        Ok(seconds
+            .filter(|seconds| *seconds > 0)
+            .map(Duration::from_secs))
+    }
+
+    /// `resourceVersion`; `None` when it is not there.
+    ///
+    /// # Errors
+    /// The text of what is wrong, which lists and watches answer in different ways.
+    pub fn version(&self) -> Result<Option<u64>, String> {
+        let text = self.text("resourceVersion");
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let fault = || {
+            format!(
+                "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+            )
+        };
+        text.parse().map(Some).map_err(|_| fault())
+    }
+
+    /// Checks `resourceVersionMatch` and `sendInitialEvents` against each other.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn check_match(&self, watch: bool) -> Result<(), Refusal> {
+        let field = "resourceVersionMatch";
+        let given = self.text(field);
+        let initial = self.0.contains_key("sendInitialEvents");
+        let fault = if watch && initial && given != "NotOlderThan" {
+            forbidden(
+                field,
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            )
+        } else if watch && !initial && !given.is_empty() {
+            forbidden(
+                field,
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            )
+        } else if !watch && !given.is_empty() && self.text("resourceVersion").is_empty() {
+            forbidden(
+                field,
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            )
+        } else if !matches!(given, "" | "Exact" | "NotOlderThan") {
+            unsupported(field, given, &["Exact", "NotOlderThan", ""])
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::invalid(META, "ListOptions", "", vec![fault]))
+    }
+
+    /// The options of a delete: those of the body when there is one, else those of the query.
+    ///
+    /// # Errors
+    /// 400, 422, and the real server's 500 for a body that is no JSON.
+    pub fn delete_options(&self, body: &[u8]) -> Result<(DeleteOptions, bool), Refusal> {
+        let grace = self.number("gracePeriodSeconds")?;
+        let options = if body.is_empty() {
+            let text = |name| Some(self.text(name).to_owned()).filter(|value| !value.is_empty());
+            DeleteOptions {
+                grace_period_seconds: grace,
+                propagation_policy: text("propagationPolicy"),
+                dry_run: text("dryRun").map(|value| vec![value]),
+                ..DeleteOptions::default()
+            }
+        } else {
+            serde_json::from_slice(body).map_err(|error| {
+                Refusal::internal(format!(
+                    "couldn't get version/kind; json parse error: {error}"
+                ))
+            })?
+        };
+        let policy = options.propagation_policy.as_deref().unwrap_or("nil");
+        let policies = ["Foreground", "Background", "Orphan", "nil"];
+        if !policies.contains(&policy) {
+            let fault = unsupported("propagationPolicy", policy, &policies);
+            return Err(Refusal::invalid(META, "DeleteOptions", "", vec![fault]));
+        }
+        let dry_run = check_dry_run(
+            "DeleteOptions",
+            options.dry_run.as_deref().unwrap_or_default(),
+        )?;
+        Ok((options, dry_run))
+    }
+}
+
+fn check_dry_run(kind: &str, given: &[String]) -> Result<bool, Refusal> {
+    if given.iter().all(|value| value == "All") {
+        return Ok(!given.is_empty());
+    }
+    let message = format!("Unsupported value: {given:?}: supported values: \"All\"");
+    let fault = cause("FieldValueNotSupported", "dryRun", message);
+    Err(Refusal::invalid(META, kind, "", vec![fault]))
+}

@@ -1,0 +1,210 @@
+//! Changes to a pod: PUT and the three kinds of PATCH.
+
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Map, Value};
+
+use super::body::{check_quantities, object_of};
+use super::default::fill_spec;
+use super::event::Key;
+use super::status_body::{PODS, Refusal};
+use super::validate;
+
+/// Which part of the pod a request may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `/pods/{name}`: metadata and spec.
+    Object,
+    /// `/pods/{name}/status`: metadata and status.
+    Status,
+}
+
+/// A patch that was read and not yet applied.
+#[derive(Debug)]
+pub enum Patch {
+    /// RFC 7386.
+    Merge(Value),
+    /// RFC 6902.
+    Json(json_patch::Patch),
+    /// Kubernetes' strategic merge: a merge in which lists of named things merge by name.
+    Strategic(Value),
+}
+
+impl Patch {
+    /// Reads a patch by its media type.
+    ///
+    /// # Errors
+    /// 415 and 400.
+    pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, Refusal> {
+        let fault = |error: serde_json::Error| {
+            Refusal::bad_request(format!("error decoding patch: {error}"))
+        };
+        match media_type {
+            "application/merge-patch+json" => serde_json::from_slice(bytes)
+                .map(Self::Merge)
+                .map_err(fault),
+            "application/strategic-merge-patch+json" => serde_json::from_slice(bytes)
+                .map(Self::Strategic)
+                .map_err(fault),
+            "application/json-patch+json" => {
+                serde_json::from_slice(bytes).map(Self::Json).map_err(fault)
+            }
+            _ => {
+                let mut refusal = Refusal::unsupported_media_type("415: Unsupported Media Type");
+                refusal.details = Some(Box::default());
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The pod after the patch.
+    ///
+    /// # Errors
+    /// 422 when a JSON patch does not apply, 400 when the result is no pod.
+    pub fn apply(&self, pod: &Pod) -> Result<Pod, Refusal> {
+        let mut value =
+            serde_json::to_value(pod).map_err(|error| Refusal::internal(error.to_string()))?;
+        match self {
+            Self::Merge(patch) => json_patch::merge(&mut value, patch),
+            Self::Json(patch) => {
+                json_patch::patch(&mut value, patch)
+                    .map_err(|_| Refusal::patch_does_not_apply())?;
+            }
+            Self::Strategic(patch) => merge_strategically(&mut value, patch, ""),
+        }
+        object_of(value)
+    }
+}
+
+/// The pod that is stored when `wanted` is asked for in place of `old`.
+///
+/// # Errors
+/// 400 for another name, 409 for another uid, 422 for what must not change.
+pub fn replace(key: &Key, part: Part, old: &Pod, wanted: Pod) -> Result<Pod, Refusal> {
+    let (namespace, name) = key;
+    check_names(namespace, name, &wanted)?;
+    let given_uid = wanted.metadata.uid.as_ref().filter(|uid| !uid.is_empty());
+    if let (Some(given), Some(uid)) = (given_uid, &old.metadata.uid)
+        && given != uid
+    {
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/pods/{namespace}/{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {uid}"
+        );
+        return Err(Refusal::conflict(PODS, name, &why));
+    }
+    let mut new = old.clone();
+    let filled = |map: Option<std::collections::BTreeMap<_, _>>| map.filter(|map| !map.is_empty());
+    new.metadata.resource_version = wanted.metadata.resource_version;
+    new.metadata.labels = filled(wanted.metadata.labels);
+    new.metadata.annotations = filled(wanted.metadata.annotations);
+    new.metadata.owner_references = wanted.metadata.owner_references;
+    new.metadata.finalizers = wanted.metadata.finalizers.filter(|all| !all.is_empty());
+    match part {
+        Part::Status => new.status = wanted.status,
+        Part::Object => {
+            new.spec = wanted.spec;
+            fill_spec(new.spec.get_or_insert_default());
+            check_quantities(&new)?;
+            validate::check_update(old, &new)?;
+            if new.spec != old.spec {
+                new.metadata.generation = Some(old.metadata.generation.unwrap_or(0) + 1);
+            }
+        }
+    }
+    Ok(new)
+}
+
+/// An object's own name and namespace must be those of its URL.
+///
+/// # Errors
+/// 400.
+pub fn check_names(namespace: &str, name: &str, pod: &Pod) -> Result<(), Refusal> {
+    let given = pod.metadata.namespace.as_deref().unwrap_or_default();
+    if !given.is_empty() && given != namespace {
+        let message =
+            "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Refusal::bad_request(message));
+    }
+    let given = pod.metadata.name.as_deref().unwrap_or_default();
+    if !name.is_empty() && given != name {
+        let message =
+            format!("the name of the object ({given}) does not match the name on the URL ({name})");
+        return Err(Refusal::bad_request(message));
+    }
+    Ok(())
+}
+
+/// By which field the elements of a list are the same thing; other lists are replaced whole.
+fn merge_key(list: &str) -> Option<&'static str> {
+    match list {
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "env"
+        | "volumes"
+        | "imagePullSecrets" => Some("name"),
+        "volumeMounts" => Some("mountPath"),
+        "ports" => Some("containerPort"),
+        "conditions" => Some("type"),
+        "ownerReferences" => Some("uid"),
+        "hostAliases" | "podIPs" | "hostIPs" => Some("ip"),
+        _ => None,
+    }
+}
+
+fn merge_strategically(target: &mut Value, patch: &Value, field: &str) {
+    match (target, patch) {
+        (target, Value::Object(patch)) => {
+            if !target.is_object() || patch.get("$patch") == Some(&Value::from("replace")) {
+                *target = Value::Object(Map::new());
+            }
+            if let Value::Object(target) = target {
+                merge_objects(target, patch);
+            }
+        }
+        (Value::Array(target), Value::Array(patch)) => match merge_key(field) {
+            Some(key) => merge_lists(target, patch, key),
+            None if field == "finalizers" => add_missing(target, patch),
+            None => target.clone_from(patch),
+        },
+        (target, patch) => *target = patch.clone(),
+    }
+}
+
+fn merge_objects(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    // Directives such as `$setElementOrder/containers` only order what this merge leaves in place.
+    for (name, value) in patch.iter().filter(|(name, _)| !name.starts_with('$')) {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            merge_strategically(
+                target.entry(name.clone()).or_insert(Value::Null),
+                value,
+                name,
+            );
+        }
+    }
+}
+
+fn add_missing(target: &mut Vec<Value>, patch: &[Value]) {
+    for value in patch {
+        if !target.contains(value) {
+            target.push(value.clone());
+        }
+    }
+}
+
+fn merge_lists(target: &mut Vec<Value>, patch: &[Value], key: &str) {
+    for element in patch {
+        let same = |other: &Value| other.get(key).is_some() && other.get(key) == element.get(key);
+        let place = target.iter().position(same);
+        let delete = element.get("$patch") == Some(&Value::from("delete"));
+        match place {
+            Some(place) if delete => {
+                target.remove(place);
+            }
+            Some(place) => merge_strategically(&mut target[place], element, ""),
+            None if delete => {}
+            None => target.push(element.clone()),
+        }
+    }
+}
