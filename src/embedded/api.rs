@@ -154,8 +154,8 @@ fn watch_pods(
     Ok(json_answer(StatusCode::OK, Answer::from_stream(lines)))
 }
 
-fn check_fields(params: &Params, body: &Body, pod: &Pod) -> Result<(), Refusal> {
-    if params.text("fieldValidation") == "Strict" {
+fn check_fields(kind: &str, params: &Params, body: &Body, pod: &Pod) -> Result<(), Refusal> {
+    if params.is_strict(kind)? {
         strict::check(&body.bytes, pod)?;
     }
     Ok(())
@@ -170,7 +170,7 @@ async fn create_pod(
 ) -> Answered {
     let dry_run = params.dry_run("CreateOptions")?;
     let mut pod: Pod = body.object()?;
-    check_fields(&params, &body, &pod)?;
+    check_fields("CreateOptions", &params, &body, &pod)?;
     check_names(&namespace, "", &pod)?;
     check_quantities(&pod)?;
     let version = pod.metadata.resource_version.as_deref().unwrap_or_default();
@@ -211,7 +211,7 @@ async fn put_status(
 fn put(api: &Api, key: &Key, part: Part, params: &Params, body: &Body) -> Answered {
     let dry_run = params.dry_run("UpdateOptions")?;
     let wanted: Pod = body.object()?;
-    check_fields(params, body, &wanted)?;
+    check_fields("UpdateOptions", params, body, &wanted)?;
     check_names(&key.0, &key.1, &wanted)?;
     let stored = api
         .store

@@ -12,12 +12,12 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 
 use super::default::now;
-use super::kubelet::Node;
+use super::kubelet::{Node, make_folders};
 use super::launch::{self, Problem, Run, prepare};
 use super::log_reader;
 use super::logs::ContainerLog;
 use super::pod_status::Ended;
-use super::process::{self, Tree, exit_code};
+use super::process::{self, Launch, Tree, exit_code};
 
 /// How long the rest of the output may take when the container has ended (real time).
 const DRAIN: Duration = Duration::from_secs(2);
@@ -92,28 +92,8 @@ impl Start<'_> {
         let id = random_id();
         let name = &self.container.name;
         let run_name = format!("{name}-{}", self.attempt);
-        let folder = self.folder.join(&run_name);
         let logs = self.folder.join("log");
-        let (pod, container) = (Arc::clone(self.pod), self.container.clone());
-        let (run_id, to_prepare, log_folder, keeper) =
-            (id.clone(), folder, logs.clone(), Arc::clone(node));
-        let prepared = tokio::task::spawn_blocking(move || {
-            let made = keeper
-                .root
-                .make()
-                .and_then(|()| std::fs::create_dir_all(&log_folder));
-            made.map_err(|error| Problem::Create(format!("making the pod's folder: {error}")))?;
-            let run = Run {
-                id: &run_id,
-                folder: &to_prepare,
-                path: &keeper.path,
-            };
-            let launch = prepare(&pod, &container, &run)?;
-            Ok::<_, Problem>(launch)
-        });
-        let launch = prepared
-            .await
-            .map_err(|error| Problem::Create(error.to_string()))??;
+        let launch = self.prepare(node, &id, &run_name, &logs).await?;
         let log = Arc::new(ContainerLog::new(logs.join(format!("{run_name}.log"))));
         let (child, tree, output) = process::start(&launch).map_err(|error| {
             let program = launch.argv.first().map_or("", String::as_str);
@@ -127,21 +107,54 @@ impl Start<'_> {
             slot: self.slot,
             last_words: self.container.termination_message_policy.as_deref()
                 == Some("FallbackToLogsOnError"),
-            guard: KillOnDrop(Arc::clone(&tree)),
+            guard: KillOnDrop {
+                tree: Arc::clone(&tree),
+                over: false,
+            },
             log,
             report: self.report.clone(),
         };
         node.tasks.spawn(run.wait(child, output));
         Ok((id, tree))
     }
+
+    /// Makes the folders and the process's description where blocking does no harm.
+    async fn prepare(
+        &self,
+        node: &Arc<Node>,
+        id: &str,
+        run_name: &str,
+        logs: &Path,
+    ) -> Result<Launch, Problem> {
+        let (pod, container) = (Arc::clone(self.pod), self.container.clone());
+        let (pod_folder, folder) = (self.folder.to_owned(), self.folder.join(run_name));
+        let (id, logs, node) = (id.to_owned(), logs.to_owned(), Arc::clone(node));
+        let prepared = tokio::task::spawn_blocking(move || {
+            let made = make_folders(&pod_folder, &logs);
+            made.map_err(|error| Problem::Create(format!("making the pod's folder: {error}")))?;
+            let run = Run {
+                id: &id,
+                folder: &folder,
+                path: &node.path,
+            };
+            prepare(&pod, &container, &run)
+        });
+        let joined = prepared.await;
+        joined.map_err(|error| Problem::Create(error.to_string()))?
+    }
 }
 
 /// Kills the container's processes when its task is dropped with the runtime.
-struct KillOnDrop(Arc<Tree>);
+struct KillOnDrop {
+    tree: Arc<Tree>,
+    over: bool,
+}
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        self.0.kill_round();
+        if !self.over {
+            self.tree.kill_round();
+        }
     }
 }
 
@@ -155,13 +168,14 @@ struct RunningContainer {
 }
 
 impl RunningContainer {
-    async fn wait(self, mut child: Child, output: pipe::Receiver) {
+    async fn wait(mut self, mut child: Child, output: pipe::Receiver) {
         let log = Arc::clone(&self.log);
         let filling = tokio::spawn(async move { log.fill_from(output).await });
         let status = child.wait().await;
-        self.guard.0.set_reaped();
+        self.guard.tree.set_reaped();
         // With its first process a container ends as a whole.
-        Arc::clone(&self.guard.0).kill().await;
+        Arc::clone(&self.guard.tree).kill().await;
+        self.guard.over = true;
         let stop_filling = filling.abort_handle();
         if tokio::time::timeout(DRAIN, filling).await.is_err() {
             stop_filling.abort();

@@ -8,20 +8,24 @@ use super::api::Api;
 
 /// The paths of discovery and health.
 pub fn routes() -> Router<Api> {
+    // The real server answers these with and without a slash at the end, and clients use both.
+    let both = |router: Router<Api>, path: &str, body: fn() -> Value| {
+        let answer = move || get(async move || Json(body()));
+        router
+            .route(path, answer())
+            .route(&format!("{path}/"), answer())
+    };
     let health = || get(async || "ok");
-    Router::new()
-        .route("/version", get(async || Json(version())))
+    let router = Router::new()
         .route("/healthz", health())
         .route("/livez", health())
         .route("/readyz", health())
-        .route("/api", get(async || Json(versions())))
-        .route(
-            "/apis",
-            get(async || Json(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []}))),
-        )
-        .route("/api/v1", get(async || Json(resources())))
         .route("/openapi/v3", get(async || Json(documents())))
-        .route("/openapi/v3/api/v1", get(async || Json(document())))
+        .route("/openapi/v3/api/v1", get(async || Json(document())));
+    let router = both(router, "/version", version);
+    let router = both(router, "/api", versions);
+    let router = both(router, "/apis", groups);
+    both(router, "/api/v1", resources)
 }
 
 /// The release of Kubernetes whose answers are imitated.
@@ -47,6 +51,10 @@ fn document() -> Value {
             "parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {},
         }}},
     })
+}
+
+fn groups() -> Value {
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []})
 }
 
 fn versions() -> Value {

@@ -58,7 +58,7 @@ pub struct PrivateRoot {
 }
 
 impl PrivateRoot {
-    /// Chooses a new name in the folder for temporary files; [`Self::make`] makes it.
+    /// Chooses a new name in the folder for temporary files; [`make_folders`] makes it.
     #[must_use]
     pub fn choose() -> Self {
         let name = format!("kubegrader-{:032x}", rand::random::<u128>());
@@ -72,18 +72,6 @@ impl PrivateRoot {
     pub fn path(&self) -> &Path {
         &self.path
     }
-
-    /// Makes the folder, with its parents, when it is not there.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn make(&self) -> io::Result<()> {
-        // Others may pass through, not look: a container may run as another user.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o711)
-            .create(&self.path)
-    }
 }
 
 impl Drop for PrivateRoot {
@@ -91,6 +79,17 @@ impl Drop for PrivateRoot {
         // Nothing may have been made; what cannot be removed is left to the system's own cleaning.
         let _ = std::fs::remove_dir_all(&self.path);
     }
+}
+
+/// Makes a pod's private folder and its folder for logs when they are not there.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn make_folders(pod: &Path, logs: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    // Others may pass through, not look: a container may run as another user.
+    builder.recursive(true).mode(0o711).create(pod)?;
+    builder.mode(0o700).create(logs)
 }
 
 /// Follows the store until the node stops.

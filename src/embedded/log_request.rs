@@ -9,14 +9,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::api::Api;
 use super::event::Key;
 use super::log_reader::{self, LogOptions};
 use super::params::Params;
-use super::status_body::{Refusal, invalid_number};
+use super::status_body::{Refusal, forbidden, invalid_number};
 
 /// The annotation that names the container whose log is meant when none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -62,19 +61,32 @@ fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
     let tail = params.number("tailLines")?;
     let limit = params.number("limitBytes")?;
     let seconds = params.number("sinceSeconds")?;
-    let fault = |field: &str, value: i64, why: &str| -> Vec<StatusCause> {
-        vec![invalid_number(field, value, why)]
+    let since_text = params.text("sinceTime");
+    let since_time: Option<Timestamp> = if since_text.is_empty() {
+        None
+    } else {
+        let parsed = since_text.parse().map_err(|error| {
+            Refusal::bad_request(format!("parsing time {since_text:?} as RFC 3339: {error}"))
+        });
+        Some(parsed?)
     };
-    let causes = match (tail, limit, seconds) {
-        (Some(tail), ..) if tail < 0 => {
-            fault("tailLines", tail, "must be greater than or equal to 0")
+    let mut causes = Vec::new();
+    if let Some(tail) = tail.filter(|tail| *tail < 0) {
+        causes.push(invalid_number(
+            "tailLines",
+            tail,
+            "must be greater than or equal to 0",
+        ));
+    }
+    for (field, value) in [("limitBytes", limit), ("sinceSeconds", seconds)] {
+        if let Some(value) = value.filter(|value| *value < 1) {
+            causes.push(invalid_number(field, value, "must be greater than 0"));
         }
-        (_, Some(limit), _) if limit < 1 => fault("limitBytes", limit, "must be greater than 0"),
-        (.., Some(seconds)) if seconds < 1 => {
-            fault("sinceSeconds", seconds, "must be greater than 0")
-        }
-        _ => Vec::new(),
-    };
+    }
+    if seconds.is_some() && since_time.is_some() {
+        let why = "at most one of `sinceTime` or `sinceSeconds` may be specified";
+        causes.push(forbidden("[]", why));
+    }
     if !causes.is_empty() {
         return Err(Refusal::invalid("", "PodLogOptions", name, causes));
     }
@@ -83,7 +95,6 @@ fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
             .checked_sub(SignedDuration::from_secs(seconds))
             .ok()
     };
-    let since_time = params.text("sinceTime").parse().ok();
     let size = |number: Option<i64>| number.and_then(|number| usize::try_from(number).ok());
     Ok(LogOptions {
         follow: params.flag("follow"),

@@ -11,7 +11,7 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 const ENV_NAME: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
 
 fn too_long(limit: usize) -> String {
-    format!("must be no more than {limit} bytes")
+    format!("must be no more than {limit} characters")
 }
 
 /// True when `text` begins and ends with a character that `edge` takes and holds none but `inner`.

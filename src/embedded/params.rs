@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, StatusCause};
 
 use super::selector::Selector;
 use super::status_body::{Refusal, cause, forbidden, unsupported};
 
 const META: &str = "meta.k8s.io";
+const MATCH: &str = "resourceVersionMatch";
 
 /// The query parameters of a request.
 #[derive(Debug, Clone, Default)]
@@ -112,30 +113,77 @@ impl Params {
     /// # Errors
     /// 422.
     pub fn check_match(&self, watch: bool) -> Result<(), Refusal> {
-        let field = "resourceVersionMatch";
-        let given = self.text(field);
         let initial = self.0.contains_key("sendInitialEvents");
-        let fault = if watch && initial && given != "NotOlderThan" {
+        let causes = if watch {
+            self.watch_faults(initial)
+        } else {
+            self.list_faults(initial)
+        };
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::invalid(META, "ListOptions", "", causes))
+    }
+
+    fn watch_faults(&self, initial: bool) -> Vec<StatusCause> {
+        let given = self.text(MATCH);
+        let mut causes = Vec::new();
+        if initial && given != "NotOlderThan" {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            causes.push(forbidden(MATCH, why));
+        } else if !initial && !given.is_empty() {
+            let why =
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            causes.push(forbidden(MATCH, why));
+        }
+        if !matches!(given, "" | "NotOlderThan") {
+            causes.push(unsupported(MATCH, given, &["NotOlderThan"]));
+        }
+        causes
+    }
+
+    fn list_faults(&self, initial: bool) -> Vec<StatusCause> {
+        let given = self.text(MATCH);
+        let version = self.text("resourceVersion");
+        let fault = if initial {
             forbidden(
-                field,
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                "sendInitialEvents",
+                "sendInitialEvents is forbidden for list",
             )
-        } else if watch && !initial && !given.is_empty() {
+        } else if given.is_empty() {
+            return Vec::new();
+        } else if version.is_empty() {
             forbidden(
-                field,
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            )
-        } else if !watch && !given.is_empty() && self.text("resourceVersion").is_empty() {
-            forbidden(
-                field,
+                MATCH,
                 "resourceVersionMatch is forbidden unless resourceVersion is provided",
             )
-        } else if !matches!(given, "" | "Exact" | "NotOlderThan") {
-            unsupported(field, given, &["Exact", "NotOlderThan", ""])
+        } else if !matches!(given, "Exact" | "NotOlderThan") {
+            unsupported(MATCH, given, &["Exact", "NotOlderThan", ""])
+        } else if given == "Exact" && version == "0" {
+            forbidden(
+                MATCH,
+                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            )
         } else {
-            return Ok(());
+            return Vec::new();
         };
-        Err(Refusal::invalid(META, "ListOptions", "", vec![fault]))
+        vec![fault]
+    }
+
+    /// Does the client want unknown fields refused? `kind` is the kind of options, such as `CreateOptions`.
+    ///
+    /// # Errors
+    /// 422 for an unknown word.
+    pub fn is_strict(&self, kind: &str) -> Result<bool, Refusal> {
+        let field = "fieldValidation";
+        match self.text(field) {
+            "" | "Ignore" | "Warn" => Ok(false),
+            "Strict" => Ok(true),
+            other => {
+                let fault = unsupported(field, other, &["", "Ignore", "Strict", "Warn"]);
+                Err(Refusal::invalid(META, kind, "", vec![fault]))
+            }
+        }
     }
 
     /// The options of a delete: those of the body when there is one, else those of the query.
@@ -153,11 +201,7 @@ impl Params {
                 ..DeleteOptions::default()
             }
         } else {
-            serde_json::from_slice(body).map_err(|error| {
-                Refusal::internal(format!(
-                    "couldn't get version/kind; json parse error: {error}"
-                ))
-            })?
+            read_options(body)?
         };
         let policy = options.propagation_policy.as_deref().unwrap_or("nil");
         let policies = ["Foreground", "Background", "Orphan", "nil"];
@@ -171,6 +215,23 @@ impl Params {
         )?;
         Ok((options, dry_run))
     }
+}
+
+/// The real server answers 500 for a body that is no `DeleteOptions`.
+fn read_options(body: &[u8]) -> Result<DeleteOptions, Refusal> {
+    let options: DeleteOptions = serde_json::from_slice(body).map_err(|error| {
+        Refusal::internal(format!(
+            "couldn't get version/kind; json parse error: {error}"
+        ))
+    })?;
+    let kind = options.kind.as_deref().unwrap_or("DeleteOptions");
+    if kind != "DeleteOptions" {
+        let version = options.api_version.as_deref().unwrap_or_default();
+        return Err(Refusal::internal(format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:110\""
+        )));
+    }
+    Ok(options)
 }
 
 fn check_dry_run(kind: &str, given: &[String]) -> Result<bool, Refusal> {

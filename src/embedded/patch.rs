@@ -29,6 +29,11 @@ pub enum Patch {
     Strategic(Value),
 }
 
+/// A merge patch is an object: anything else would replace the pod as a whole.
+fn object(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<Map<String, Value>>(bytes).map(Value::Object)
+}
+
 impl Patch {
     /// Reads a patch by its media type.
     ///
@@ -39,12 +44,10 @@ impl Patch {
             Refusal::bad_request(format!("error decoding patch: {error}"))
         };
         match media_type {
-            "application/merge-patch+json" => serde_json::from_slice(bytes)
-                .map(Self::Merge)
-                .map_err(fault),
-            "application/strategic-merge-patch+json" => serde_json::from_slice(bytes)
-                .map(Self::Strategic)
-                .map_err(fault),
+            "application/merge-patch+json" => object(bytes).map(Self::Merge).map_err(fault),
+            "application/strategic-merge-patch+json" => {
+                object(bytes).map(Self::Strategic).map_err(fault)
+            }
             "application/json-patch+json" => {
                 serde_json::from_slice(bytes).map(Self::Json).map_err(fault)
             }
@@ -91,6 +94,16 @@ pub fn replace(key: &Key, part: Part, old: &Pod, wanted: Pod) -> Result<Pod, Ref
         );
         return Err(Refusal::conflict(PODS, name, &why));
     }
+    // Also before the rules: someone with an old version should hear of that first.
+    let given_version = wanted
+        .metadata
+        .resource_version
+        .as_deref()
+        .unwrap_or_default();
+    if !given_version.is_empty() && old.metadata.resource_version.as_deref() != Some(given_version)
+    {
+        return Err(Refusal::modified(PODS, name));
+    }
     let mut new = old.clone();
     let filled = |map: Option<std::collections::BTreeMap<_, _>>| map.filter(|map| !map.is_empty());
     new.metadata.resource_version = wanted.metadata.resource_version;
@@ -125,6 +138,12 @@ pub fn check_names(namespace: &str, name: &str, pod: &Pod) -> Result<(), Refusal
         return Err(Refusal::bad_request(message));
     }
     let given = pod.metadata.name.as_deref().unwrap_or_default();
+    if !name.is_empty() && given.is_empty() {
+        let message = format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        );
+        return Err(Refusal::bad_request(message));
+    }
     if !name.is_empty() && given != name {
         let message =
             format!("the name of the object ({given}) does not match the name on the URL ({name})");

@@ -174,7 +174,9 @@ impl<'a> Parser<'a> {
             match self.next() {
                 "" => break,
                 "," if self.peek().is_empty() => {
-                    return Err(Self::fault("found '', expected: identifier after ','"));
+                    return Err(Refusal::bad_request(
+                        "found '', expected: identifier after ','",
+                    ));
                 }
                 "," => {}
                 other => {
@@ -205,7 +207,7 @@ impl<'a> Parser<'a> {
         let key = self.identifier()?;
         if let Some(fault) = qualified_name_faults(&key).first() {
             return Err(Self::fault(&format!(
-                "key: Invalid value: {key:?}: {fault}"
+                "<nil>: Invalid value: {key:?}: {fault}"
             )));
         }
         let test = if negated {

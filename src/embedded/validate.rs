@@ -11,7 +11,7 @@ use super::name_rules::{
     env_name_faults, label_name_faults, label_value_faults, qualified_name_faults, subdomain_faults,
 };
 use super::status_body::{
-    Refusal, duplicate, forbidden, invalid, invalid_number, required, unsupported,
+    Refusal, cause, duplicate, forbidden, invalid, invalid_number, required, unsupported,
 };
 use super::validate_volume::{check_mounts, check_volumes};
 
@@ -82,6 +82,10 @@ pub fn check_update(old: &Pod, new: &Pod) -> Result<(), Refusal> {
         old.spec.clone().unwrap_or_default(),
         new.spec.clone().unwrap_or_default(),
     );
+    causes.extend(check_deadline_change(
+        old.active_deadline_seconds,
+        changed.active_deadline_seconds,
+    ));
     let count = |spec: &PodSpec| {
         (
             spec.containers.len(),
@@ -100,6 +104,23 @@ pub fn check_update(old: &Pod, new: &Pod) -> Result<(), Refusal> {
         ));
     }
     refuse("Pod", &new.metadata, causes)
+}
+
+/// A deadline may be set and made shorter, not longer and not taken away.
+fn check_deadline_change(old: Option<i64>, new: Option<i64>) -> Option<StatusCause> {
+    let field = "spec.activeDeadlineSeconds";
+    match (old?, new) {
+        (_, None) => {
+            let message =
+                "Invalid value: null: must not update from a positive integer to nil value";
+            Some(cause("FieldValueInvalid", field, message))
+        }
+        (old, Some(new)) if new > old => {
+            let why = "must be less than or equal to previous value";
+            Some(invalid_number(field, new, why))
+        }
+        _ => None,
+    }
 }
 
 /// Puts the old values back where a change is allowed, so that the rest must be equal.
@@ -142,14 +163,25 @@ pub fn each(field: &str, value: &str, faults: Vec<String>) -> Causes {
 
 fn check_metadata(metadata: &ObjectMeta) -> Causes {
     let name = metadata.name.as_deref().unwrap_or_default();
-    let mut causes = if name.is_empty() {
+    // A prefix may end in a dash or a dot: five characters follow it.
+    let prefix = metadata.generate_name.as_deref().unwrap_or_default();
+    let mut causes = if prefix.is_empty() {
+        Causes::new()
+    } else {
+        each(
+            "metadata.generateName",
+            prefix,
+            subdomain_faults(prefix.trim_end_matches(['-', '.'])),
+        )
+    };
+    causes.extend(if name.is_empty() {
         vec![required(
             "metadata.name",
             "name or generateName is required",
         )]
     } else {
         each("metadata.name", name, subdomain_faults(name))
-    };
+    });
     for (key, value) in metadata.labels.iter().flatten() {
         causes.extend(each("metadata.labels", key, qualified_name_faults(key)));
         causes.extend(each("metadata.labels", value, label_value_faults(value)));
@@ -201,6 +233,17 @@ fn check_spec(spec: &PodSpec) -> Causes {
         let why = "must be between 1 and 2147483647, inclusive";
         causes.push(invalid_number("spec.activeDeadlineSeconds", seconds, why));
     }
+    for (index, toleration) in spec.tolerations.iter().flatten().enumerate() {
+        let field = format!("spec.tolerations[{index}].operator");
+        let operator = toleration
+            .operator
+            .as_deref()
+            .filter(|text| !text.is_empty());
+        check_choice(&field, operator, &["Equal", "Exists"], &mut causes);
+    }
+    if let Some(hostname) = spec.hostname.as_deref().filter(|name| !name.is_empty()) {
+        causes.extend(each("spec.hostname", hostname, label_name_faults(hostname)));
+    }
     for (key, value) in spec.node_selector.iter().flatten() {
         causes.extend(each("spec.nodeSelector", key, qualified_name_faults(key)));
         causes.extend(each("spec.nodeSelector", value, label_value_faults(value)));
@@ -251,6 +294,20 @@ fn check_container(
     if container.image.as_deref().unwrap_or_default().is_empty() {
         causes.push(required(format!("{path}.image"), ""));
     }
+    let policy = container.termination_message_policy.as_deref();
+    let policy_field = format!("{path}.terminationMessagePolicy");
+    check_choice(
+        &policy_field,
+        policy,
+        &["File", "FallbackToLogsOnError"],
+        causes,
+    );
+    for (index, port) in container.ports.iter().flatten().enumerate() {
+        if port.container_port == 0 {
+            let field = format!("{path}.ports[{index}].containerPort");
+            causes.push(required(field, ""));
+        }
+    }
     for (index, env) in container.env.iter().flatten().enumerate() {
         check_env(&format!("{path}.env[{index}]"), env, causes);
     }
@@ -261,6 +318,20 @@ fn check_container(
         PULL_POLICIES,
         causes,
     );
+    let context = container.security_context.clone().unwrap_or_default();
+    for (name, number) in [
+        ("runAsUser", context.run_as_user),
+        ("runAsGroup", context.run_as_group),
+    ] {
+        if let Some(number) = number.filter(|number| !(0..=i64::from(i32::MAX)).contains(number)) {
+            let field = format!("{path}.securityContext.{name}");
+            causes.push(invalid_number(
+                field,
+                number,
+                "must be between 0 and 2147483647, inclusive",
+            ));
+        }
+    }
 }
 
 fn check_env(path: &str, env: &EnvVar, causes: &mut Causes) {
