@@ -5,6 +5,8 @@
 
 VENV ?= .venv
 PYTHON ?=
+# For test-cluster: an image with sh, and one with the installed grader-service's grader-convert.
+IMAGE ?= busybox
 KUBEGRADER_IMAGE ?=
 ARGS ?=
 
@@ -32,9 +34,10 @@ test-rust: needs-rust ## the Rust tests
 test-python: $(VENV)/.built ## the Python tests that need no cluster
 	$(BIN)/python -m pytest --ignore=tests/cluster $(ARGS)
 
-test-cluster: $(VENV)/.built ## the tests against a real cluster: needs KUBECONFIG, and KUBEGRADER_IMAGE for gradings
+test-cluster: $(VENV)/.built ## the tests against a real cluster on this machine: needs KUBECONFIG, KUBEGRADER_IMAGE and IMAGE
 	@test -n "$(KUBECONFIG)" || { echo 'test-cluster needs a cluster: set KUBECONFIG' >&2; exit 1; }
-	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest tests/cluster $(ARGS)
+	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)" \
+	  tests/cluster tests/test_run.py tests/test_refusals.py tests/test_interrupt.py $(ARGS)
 
 lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the module, cargo-deny where it is installed
 	cargo fmt --check

@@ -104,7 +104,7 @@ pub enum Error {
         after: String,
     },
 
-    /// The pod was gone before it had ended.
+    /// The pod was gone before it had ended, or the cluster ended it: evicted, preempted, deleted by someone.
     #[error("watching pod {object}: {verdict}")]
     Lost {
         /// The pod.

@@ -108,7 +108,7 @@ impl PodView {
     #[must_use]
     pub fn all_terminated(&self) -> bool {
         let containers = self.containers();
-        !containers.is_empty() && containers.iter().all(|status| is_terminated(status))
+        !containers.is_empty() && containers.iter().all(is_terminated)
     }
 }
 

@@ -131,8 +131,9 @@ impl Waiting {
     pub fn patience(&self) -> Option<Duration> {
         let seconds = match self.cause {
             Cause::InvalidImageName | Cause::ErrImageNeverPull => 0,
-            Cause::ErrImagePull => 30,
-            Cause::CreateContainerConfigError | Cause::CreateContainerError => 30,
+            Cause::ErrImagePull
+            | Cause::CreateContainerConfigError
+            | Cause::CreateContainerError => 30,
             Cause::RegistryUnavailable | Cause::ImageInspectError => 300,
             _ => return None,
         };

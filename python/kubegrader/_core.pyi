@@ -4,7 +4,23 @@ from logging import Logger, LoggerAdapter
 from types import TracebackType
 from typing import Any, Literal, TypedDict, final, type_check_only
 
-from typing_extensions import Self, Unpack
+from typing_extensions import Self, Unpack, disjoint_base
+
+__all__ = [
+    "Cluster",
+    "EmbeddedCluster",
+    "Outcome",
+    "PodRun",
+    "Timings",
+    "Verdict",
+    "__version__",
+    "autograde_pod_name",
+    "build_pod",
+    "completed",
+    "configured_image",
+    "default_image",
+    "no_results",
+]
 
 __version__: str
 
@@ -172,6 +188,7 @@ class PodRun:
         True when it is done; what takes longer is done in the background.
         """
 
+@disjoint_base
 class Cluster:
     """A cluster that pods are run on."""
 
@@ -195,13 +212,17 @@ class Cluster:
 
     @property
     def requests(self) -> dict[str, int]:
-        """How many requests were sent: ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete``, ``other``."""
+        """How many requests were sent, by kind.
+
+        The kinds are ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete`` and ``other``.
+        """
 
     def run(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> Outcome:
         """Run a pod to its end, read its log, delete it, and say how it ended.
 
         `pod` is a dict with Kubernetes' own keys, or a `kubernetes.client.V1Pod`. Without a
-        ``restartPolicy`` it gets ``Never``. A pod that failed is an `Outcome`.
+        ``restartPolicy`` it gets ``Never``. A pod that failed is an `Outcome`; one that the cluster
+        ended (evicted, preempted, deleted by somebody) is a `PodLostError`.
 
         Raises `ConfigError`, `InvalidPodError`, `ApiError`, `UnreachableError`, `NameTakenError`,
         `PodNotStartedError`, `PodLostError`; each names the step and what to do.
@@ -210,6 +231,7 @@ class Cluster:
     def submit(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> PodRun:
         """Begin to run a pod, in the background."""
 
+@final
 class EmbeddedCluster:
     """A Kubernetes API for pods in this process, whose pods run as processes of this machine.
 
@@ -235,11 +257,9 @@ class EmbeddedCluster:
         /,
     ) -> None: ...
     def stop(self) -> None:
-        """End it: its pods' processes are killed, its folder is removed. A second call does nothing."""
+        """End it: its pods' processes are killed, its folder is removed."""
 
-def configured_image(
-    path: str | os.PathLike[str], lecture: str, assignment: str
-) -> str | None:
+def configured_image(path: str | os.PathLike[str], lecture: str, assignment: str) -> str | None:
     """Give the image that a course's image config names for an assignment, if it does.
 
     Raises `ImageError`.

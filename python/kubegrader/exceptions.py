@@ -63,7 +63,10 @@ class PodNotStartedError(KubegraderError):
 
 
 class PodLostError(KubegraderError):
-    """The pod was gone before it had ended; `verdict` says what is known of it."""
+    """The pod was gone before it had ended, or the cluster ended it; `verdict` says how.
+
+    Evicted, preempted, deleted by somebody else, its node lost: nothing of it can be judged.
+    """
 
 
 class RunCancelledError(KubegraderError):

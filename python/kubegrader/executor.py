@@ -18,7 +18,9 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 try:
-    from .releases import INSTALLED, LocalAutogradeExecutor
+    from grader_service.autograding.local_grader import LocalAutogradeExecutor
+
+    from .releases import INSTALLED
 except ImportError as error:
     if error.name is None or not error.name.startswith("grader_service"):
         raise
@@ -50,7 +52,7 @@ class SubmissionFailedError(RuntimeError):
         self.verdict = verdict
 
 
-class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):  # type: ignore[misc]
+class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     """Grades each submission in a Kubernetes pod of its own.
 
     The service and the pods share a volume that holds ``grader_service_dir``. The service's account
@@ -79,7 +81,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):  # type: ig
                 return image
         if self._awaited_image is not None:
             return self._awaited_image
-        return hooks.result(self.resolve_image_name(self.lecture, self.assignment))
+        return str(hooks.result(self.resolve_image_name(self.lecture, self.assignment)))
 
     def _get_image(self) -> str:
         return self.get_image()
@@ -99,7 +101,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):  # type: ig
         """Make the container's environment, as Kubernetes' objects or `V1EnvVar`."""
         if INSTALLED.copies_files:
             return []
-        from grader_service.orm.assignment import json_serial  # noqa: PLC0415  # from 0.7.0 on
+        from grader_service.orm.assignment import json_serial  # from 0.7.0 on
 
         settings = json.dumps(self.assignment.settings.to_dict(), default=json_serial)
         return [{"name": "ASSIGNMENT_SETTINGS", "value": settings}]
@@ -236,29 +238,25 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):  # type: ig
         self.log.error("Submission %s has no grade: %s", self.submission.id, error)
         return SubmissionFailedError(text, verdict)
 
-    if INSTALLED.is_async:
+    async def _run_async(self) -> None:
+        try:
+            self._prepare()
+            await hooks.await_all(self)
+            pod = self._start_pod()
+            self._conclude(await pod.wait_async())
+            self._require_success(await results.verdict_async(self.input_path, self.output_path))
+        except Exception as error:
+            raise self._failure(error) from error
 
-        async def _run(self) -> None:
-            """Run the submission in a pod; a failure is an exception that says why."""
-            try:
-                self._prepare()
-                await hooks.await_all(self)
-                pod = self._start_pod()
-                self._conclude(await pod.wait_async())
-                self._require_success(
-                    await results.verdict_async(self.input_path, self.output_path)
-                )
-            except Exception as error:
-                raise self._failure(error) from error
+    def _run_sync(self) -> None:
+        try:
+            self._prepare()
+            pod = self._start_pod()
+            self._conclude(pod.wait())
+            self._require_success(results.verdict(self.input_path, self.output_path))
+        except Exception as error:
+            raise self._failure(error) from error
 
-    else:
-
-        def _run(self) -> None:
-            """Run the submission in a pod; a failure is an exception that says why."""
-            try:
-                self._prepare()
-                pod = self._start_pod()
-                self._conclude(pod.wait())
-                self._require_success(results.verdict(self.input_path, self.output_path))
-            except Exception as error:
-                raise self._failure(error) from error
+    # What start() calls: a coroutine function up to 0.4.2, a plain one from 0.5.0 on. It runs the
+    # submission in a pod; a failure is an exception that says why.
+    _run = _run_async if INSTALLED.is_async else _run_sync

@@ -1,4 +1,4 @@
-"""The traits of `KubeAutogradeExecutor`: what a site may write in its config, with help that teaches.
+"""The traits of `KubeAutogradeExecutor`: what a site may write in its config.
 
 Names are grader-service's own (0.1.0 to 0.12.5); new ones are KubeSpawner's where it has them.
 """
@@ -29,11 +29,11 @@ def _image_of_lecture(lecture: Any, assignment: Any = None) -> str:  # noqa: ARG
     return default_image(lecture.code)
 
 
-def _no_node_selector(lecture: Any) -> None:  # noqa: ARG001
+def _no_node_selector(lecture: Any) -> None:
     """Let a submission run on any node."""
 
 
-class ExecutorTraits(HasTraits):  # type: ignore[misc]  # traitlets has no types
+class ExecutorTraits(HasTraits):
     """What a site may write below ``c.KubeAutogradeExecutor``."""
 
     annotations = Dict(
@@ -219,7 +219,5 @@ class ExecutorTraits(HasTraits):  # type: ignore[misc]  # traitlets has no types
         value: float = proposal["value"]
         if value <= 0:
             name = proposal["trait"].name
-            raise TraitError(
-                f"KubeAutogradeExecutor.{name} must be more than 0, and it is {value}"
-            )
+            raise TraitError(f"KubeAutogradeExecutor.{name} must be more than 0, and it is {value}")
         return value

@@ -53,9 +53,7 @@ def result(value: Any) -> Any:
 
 def pre_spawn(executor: KubeAutogradeExecutor, pod: dict[str, Any]) -> dict[str, Any]:
     """Show a pod to the site's `pre_spawn_hook`, as a `V1Pod`, and give what came back."""
-    hooked = executor.pre_spawn_hook(
-        executor.lecture, executor.assignment, _models().to_v1pod(pod)
-    )
+    hooked = executor.pre_spawn_hook(executor.lecture, executor.assignment, _models().to_v1pod(pod))
     return _kept_or_changed(executor, pod, result(hooked))
 
 
@@ -90,6 +88,6 @@ async def await_all(executor: KubeAutogradeExecutor) -> None:
 
 
 def _models() -> Any:
-    from . import models  # noqa: PLC0415  # imports kubernetes, which takes about a second
+    from . import models  # imports kubernetes, which takes about a second
 
     return models

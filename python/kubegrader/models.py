@@ -7,6 +7,7 @@ second to import.
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,18 @@ def _api_client() -> ApiClient:
 
 
 class _Response:
-    """What `ApiClient.deserialize` reads of a response."""
+    """What `ApiClient.deserialize` reads of a response, up to kubernetes 36."""
 
-    def __init__(self, data: object) -> None:
-        self.data = json.dumps(data)
+    def __init__(self, text: str) -> None:
+        self.data = text
 
 
 def to_v1pod(pod: Mapping[str, Any]) -> V1Pod:
     """Give a pod as a `V1Pod`."""
-    return _api_client().deserialize(_Response(pod), "V1Pod")
+    text, client = json.dumps(pod), _api_client()
+    if "content_type" in inspect.signature(client.deserialize).parameters:  # from kubernetes 37 on
+        return client.deserialize(text, "V1Pod", "application/json")
+    return client.deserialize(_Response(text), "V1Pod")
 
 
 def to_dict(model: object) -> Any:

@@ -1,4 +1,4 @@
-"""`GraderPod`: the pod of one submission, under the name and with the traits of grader-service's."""
+"""`GraderPod`: the pod of one submission, with the name and the traits of grader-service's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .cluster import Cluster
 
 
-class GraderPod(LoggingConfigurable):  # type: ignore[misc]  # traitlets has no types
+class GraderPod(LoggingConfigurable):
     """The pod of one submission, from its create to its delete.
 
     The pod is created when the object is made, in the background; `poll` or `polling` wait for its
@@ -90,7 +90,7 @@ class GraderPod(LoggingConfigurable):  # type: ignore[misc]  # traitlets has no 
     @property
     def pod(self) -> Any:
         """The pod as a `kubernetes.client.V1Pod`: as it was at its end, or else as it was sent."""
-        from . import models  # noqa: PLC0415  # takes about a second
+        from . import models  # takes about a second
 
         return models.to_v1pod(self.manifest if self.outcome is None else self.outcome.pod)
 

@@ -11,6 +11,8 @@ from ._core import completed, no_results
 from .releases import INSTALLED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._core import Verdict
 
 PATIENCE = 5.0
@@ -26,21 +28,30 @@ def _found(input_path: str, output_path: str) -> bool:
     return any(Path(output_path).glob(pattern)) or not any(Path(input_path).glob(pattern))
 
 
+def _pauses() -> Iterator[float]:
+    """Pauses between looks, until patience is at its end."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        yield _PAUSE
+
+
 def _verdict(output_path: str, *, found: bool) -> Verdict:
     return completed() if found else no_results(output_path)
 
 
 def verdict(input_path: str, output_path: str) -> Verdict:
     """Completed when a graded notebook is seen within `PATIENCE`, else NoResults."""
-    until = time.monotonic() + PATIENCE
-    while not (found := _found(input_path, output_path)) and time.monotonic() < until:
-        time.sleep(_PAUSE)
-    return _verdict(output_path, found=found)
+    for pause in _pauses():
+        if _found(input_path, output_path):
+            return completed()
+        time.sleep(pause)
+    return _verdict(output_path, found=_found(input_path, output_path))
 
 
 async def verdict_async(input_path: str, output_path: str) -> Verdict:
     """Do as `verdict` does, without blocking the event loop."""
-    until = time.monotonic() + PATIENCE
-    while not (found := _found(input_path, output_path)) and time.monotonic() < until:
-        await asyncio.sleep(_PAUSE)
-    return _verdict(output_path, found=found)
+    for pause in _pauses():
+        if _found(input_path, output_path):
+            return completed()
+        await asyncio.sleep(pause)
+    return _verdict(output_path, found=_found(input_path, output_path))

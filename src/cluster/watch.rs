@@ -13,7 +13,7 @@ use kube::core::Status;
 use kube::runtime::watcher;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::locked;
 use super::retry::{Failure, once};
@@ -23,9 +23,11 @@ use crate::pod_view::PodView;
 /// How long the API server keeps one watch request open, in seconds. A silent connection is found out 5 s later.
 const WATCH_SECONDS: u32 = 60;
 /// How long a forbidden watch is left alone: a Role may have been mended.
-const FORBIDDEN_PAUSE: Duration = Duration::from_secs(300);
+const FORBIDDEN_PAUSE: Duration = Duration::from_mins(5);
+/// How long a pod's create waits for the watch to be open.
+const OPENING: Duration = Duration::from_secs(2);
 /// How long a watch that nobody needs is kept for the next pod.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// The first pause between two reads of a pod that no watch tells of.
 const FIRST_POLL: Duration = Duration::from_millis(50);
 
@@ -41,7 +43,9 @@ pub enum News {
 /// Whether the watch can be relied upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sight {
-    /// Not known yet, or live.
+    /// The first list is under way.
+    Opening,
+    /// Live.
     Clear,
     /// Forbidden or failing: whoever wants news has to ask.
     Blind,
@@ -70,7 +74,7 @@ type Slots = Mutex<Option<HashMap<String, watch::Sender<Told>>>>;
 impl Watch {
     pub(super) fn start(pods: Api<PodView>, instance: &str) -> Arc<Self> {
         let slots = Arc::new(Mutex::new(Some(HashMap::new())));
-        let (told, sight) = watch::channel(Sight::Clear);
+        let (told, sight) = watch::channel(Sight::Opening);
         let config = watcher::Config::default()
             .labels(&format!("{}={instance}", labels::INSTANCE))
             .timeout(WATCH_SECONDS);
@@ -123,8 +127,10 @@ async fn follow(
             }
             watcher::Event::InitDone => {
                 failures = 0;
-                sight.send_replace(Sight::Clear);
-                tell_unlisted(&slots, &listed);
+                // Of a pod that is created after the first list the watch tells; a later list may show that one is gone.
+                if sight.send_replace(Sight::Clear) != Sight::Opening {
+                    tell_unlisted(&slots, &listed);
+                }
             }
             watcher::Event::Apply(pod) => {
                 failures = 0;
@@ -171,8 +177,8 @@ fn trouble(error: &watcher::Error, failures: u32, sight: &watch::Sender<Sight>) 
     let code = match error {
         InitialListFailed(Answer(status))
         | WatchStartFailed(Answer(status))
-        | WatchFailed(Answer(status)) => status.code,
-        WatchError(status) => status.code,
+        | WatchFailed(Answer(status))
+        | WatchError(status) => status.code,
         _ => 0,
     };
     if code == 410 {
@@ -228,6 +234,14 @@ impl Subscription {
             pause: FIRST_POLL,
             unsure: false,
         })
+    }
+
+    /// Waits until the watch is open, so that a pod created from now on cannot be missed; not for long, since a pod
+    /// can be run without it.
+    pub async fn opened(&mut self) {
+        let opened = self.sight.wait_for(|sight| *sight != Sight::Opening);
+        // Late or never: the pod is read instead.
+        let _ = timeout(OPENING, opened).await;
     }
 
     /// The next news: from the watch, or, where it is blind, from reading the pod after a pause that grows up to

@@ -12,7 +12,7 @@ const SETTLING: Duration = Duration::from_secs(5);
 /// What the kubelet's own deadline leaves beyond ours, so that a pod is judged by one clock while anybody watches.
 const SAFETY_MARGIN: Duration = Duration::from_secs(30);
 /// The time to start that the kubelet's deadline allows for where the run has no limit of its own.
-const USUAL_START: Duration = Duration::from_secs(3600);
+const USUAL_START: Duration = Duration::from_hours(1);
 
 /// `activeDeadlineSeconds` for a pod: it ends the pod when the service that watches it is dead. The kubelet's clock
 /// includes pulling the image, which is not the student's time, so it must be the longer one.

@@ -222,7 +222,7 @@ impl Run<'_> {
     }
 }
 
-/// 409 AlreadyExists, and the 409 of a name whose deletion is under way.
+/// 409 `AlreadyExists`, and the 409 of a name whose deletion is under way.
 fn is_taken(failure: &Failure) -> bool {
     failure.code() == Some(409)
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use outcome::{Outcome, Timings};
 
+use crate::cause::Blame;
 use crate::cluster::{Cluster, Connection};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
@@ -70,27 +71,28 @@ impl Default for RunOptions {
 /// Runs a pod once, and deletes it.
 ///
 /// # Errors
-/// What kept the pod from being run or judged. A pod that failed is an [`Outcome`].
+/// What kept the pod from being run or judged, an end that is the cluster's fault included. A pod that failed by its
+/// own fault, or by the course's, is an [`Outcome`].
 pub async fn run(
     cluster: &Cluster,
     manifest: Manifest,
     options: RunOptions,
-    steps: Steps,
+    steps: &Steps,
     cancel: CancellationToken,
 ) -> Result<Outcome> {
     let began = Instant::now();
     let connection = cluster.connect().await?;
     let mut run = Run::new(cluster, connection, manifest, options, steps, cancel)?;
-    let ended = run.to_its_end().await;
+    let ended = run.live().await;
     match ended {
-        Ok(end) => Ok(run.finish(end, began).await),
-        Err(error) => {
-            run.steps.warn(&error.to_string());
-            if run.created {
-                run.delete(finish::AT_ONCE).await;
-            }
-            Err(error)
-        }
+        Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => Ok(run.finish(end, began).await),
+        Ok(end) => Err(run
+            .abandon(Error::Lost {
+                object: run.object(),
+                verdict: Box::new(end.verdict),
+            })
+            .await),
+        Err(error) => Err(run.abandon(error).await),
     }
 }
 
@@ -116,7 +118,7 @@ impl<'a> Run<'a> {
         connection: Arc<Connection>,
         mut manifest: Manifest,
         options: RunOptions,
-        steps: Steps,
+        steps: &Steps,
         cancel: CancellationToken,
     ) -> Result<Self> {
         let namespace = manifest
@@ -147,13 +149,23 @@ impl<'a> Run<'a> {
         })
     }
 
-    async fn to_its_end(&mut self) -> Result<End> {
+    async fn live(&mut self) -> Result<End> {
         // Subscribed before the create, so that no event of the pod can be missed.
         let mut news =
             self.connection
                 .subscribe(&self.namespace, &self.options.instance, &self.name);
+        news.opened().await;
         self.create().await?;
         self.observe(&mut news).await
+    }
+
+    /// Deletes what there is of a pod that has no outcome.
+    async fn abandon(&self, error: Error) -> Error {
+        self.steps.warn(&error.to_string());
+        if self.created {
+            self.delete(finish::AT_ONCE).await;
+        }
+        error
     }
 
     fn object(&self) -> String {

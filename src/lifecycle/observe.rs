@@ -95,7 +95,7 @@ impl Run<'_> {
             match &state {
                 State::Gated => self.steps.info("queued: a scheduling gate holds it back"),
                 State::Waiting(Some(waiting)) => {
-                    self.steps.warn(&format!("waits: {}", waiting.verdict()))
+                    self.steps.warn(&format!("waits: {}", waiting.verdict()));
                 }
                 State::Waiting(None) => {}
                 State::Running => self.steps.info("running"),

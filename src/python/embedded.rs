@@ -43,7 +43,7 @@ impl PyEmbeddedCluster {
         self.running(|running| running.server.url.clone())
     }
 
-    fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let py = slf.py();
         if locked(&slf.get().0).is_some() {
             return Err(PyRuntimeError::new_err(

@@ -113,7 +113,7 @@ pub(super) fn steps(logger: Option<Py<PyAny>>) -> Steps {
             level,
             line: line.to_owned(),
             logger: logger.clone(),
-        })
+        });
     })
 }
 

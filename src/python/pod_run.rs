@@ -35,7 +35,8 @@ pub(super) struct PyPodRun {
     handle: Handle,
     done: watch::Receiver<Done>,
     cancel: CancellationToken,
-    _cancel_when_dropped: DropGuard,
+    /// Shared with the futures that wait: they keep the run alive too.
+    held: Arc<DropGuard>,
 }
 
 impl PyPodRun {
@@ -58,7 +59,7 @@ impl PyPodRun {
         let under_way = life.begin();
         let stop = cancel.clone();
         handle.spawn(async move {
-            let result: Result<Outcome> = run(&cluster, manifest, options, steps, stop).await;
+            let result: Result<Outcome> = run(&cluster, manifest, options, &steps, stop).await;
             tell.send_replace(Some(result.map(Arc::new).map_err(Arc::new)));
             drop(under_way);
         });
@@ -68,7 +69,7 @@ impl PyPodRun {
             name,
             handle,
             done,
-            _cancel_when_dropped: cancel.clone().drop_guard(),
+            held: Arc::new(cancel.clone().drop_guard()),
             cancel,
         })
     }
@@ -145,10 +146,11 @@ impl PyPodRun {
         self.wait_blocking(py)
     }
 
-    fn wait_async<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn wait_async<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.get().check_process()?;
         let py = slf.py();
         let mut done = slf.get().done.clone();
+        let held = Arc::clone(&slf.get().held);
         // Cancelling the awaiting task drops this future, and with it the run.
         let cancel = slf.get().cancel.clone().drop_guard();
         pyo3_asyncio::generic::future_into_py::<ForkSafe, _, PyOutcome>(py, async move {
@@ -157,6 +159,7 @@ impl PyPodRun {
                 .await
                 .map(|done| done.clone());
             cancel.disarm();
+            drop(held);
             match ended {
                 Ok(Some(ended)) => Python::attach(|py| to_python(py, ended)),
                 _ => Err(PyRuntimeError::new_err(

@@ -15,6 +15,7 @@ use crate::verdict::{Phase, Verdict};
 
 /// The image that a course's image config names for an assignment, if it does.
 #[pyfunction]
+#[allow(clippy::needless_pass_by_value, reason = "pyo3 gives paths by value")]
 pub(super) fn configured_image(
     py: Python<'_>,
     path: PathBuf,

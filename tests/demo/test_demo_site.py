@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sysconfig
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grader_service.autograding.local_grader as local_grader
 import pytest
+from grader_service.autograding import local_grader
 from grader_service.autograding.local_grader import LocalAutogradeExecutor
-from traitlets.config import Config
-
 from kubegrader.demo import course as demo
 from kubegrader.demo.generation import is_async, run_alone, run_together
 from kubegrader.demo.site import Site
+from traitlets.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # SQLAlchemy 1.4, which releases up to 0.5.0 bring, says this of every decimal column.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite")

@@ -15,13 +15,12 @@ import sys
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from sqlalchemy.exc import SAWarning
 from traitlets import Bool, Integer
@@ -32,6 +31,9 @@ from kubegrader.demo.generation import run_together
 from kubegrader.demo.report import Progress, print_table, progress, to_json
 from kubegrader.demo.row import Row, visible
 from kubegrader.demo.site import ExecutorClass, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 WARNING = (
     "The embedded cluster isolates nothing: its pods, and so the students' notebooks, run as "
@@ -52,12 +54,12 @@ class DemoApp(Application):
     description = "Grade four submissions of a small course on an embedded cluster."
     examples = "python -m kubegrader.demo --time-limit=30 --json"
 
-    as_json = Bool(False, help="Print one JSON object on stdout; all else goes to stderr.").tag(
-        config=True
-    )
-    keep = Bool(False, help="Keep the site's folder, with the logs, and say where it is.").tag(
-        config=True
-    )
+    as_json = Bool(
+        default_value=False, help="Print one JSON object on stdout; all else goes to stderr."
+    ).tag(config=True)
+    keep = Bool(
+        default_value=False, help="Keep the site's folder, with the logs, and say where it is."
+    ).tag(config=True)
     time_limit = Integer(
         25,
         min=1,

@@ -11,8 +11,10 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Notebook = dict[str, Any]
 """A notebook in the JSON layout of nbformat 4.5."""

@@ -7,13 +7,15 @@ in one event loop. From 0.5.0 it is a plain function, and each worker runs one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from inspect import iscoroutinefunction
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from grader_service.autograding.local_grader import LocalAutogradeExecutor
 from tornado.process import Subprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 T = TypeVar("T")
 

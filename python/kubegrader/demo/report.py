@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from typing_extensions import Self
 
 from kubegrader.demo.row import HEADINGS, Row, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
 
 
 def to_json(rows: Sequence[Row], grader_service: str, python: str) -> str:
@@ -71,7 +75,7 @@ class LiveProgress(Progress):
             transient=True,
         )
 
-    def __enter__(self) -> LiveProgress:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BRANCH = "main"
 """The branch that grader-service pulls, in every release."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from kubegrader.demo.course import Expected
-from kubegrader.demo.site import Graded
+if TYPE_CHECKING:
+    from kubegrader.demo.course import Expected
+    from kubegrader.demo.site import Graded
 
 HEADINGS = ("submission", "status", "score", "cause", "queued", "running", "overhead")
 """The table's columns; times are in seconds."""
@@ -122,7 +123,7 @@ class Row:
 
 
 def visible(text: str) -> str:
-    """The text in one line of printable characters: all others as their escape, e.g. ``\\x1b``.
+    r"""The text in one line of printable characters: all others as their escape, e.g. ``\\x1b``.
 
     That covers control characters, line separators, and the invisible ones that turn the
     direction of writing.

@@ -10,12 +10,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grader_service.orm  # noqa: F401  (every table, so that the relations can be resolved)
 from grader_service.orm.assignment import Assignment
@@ -26,11 +24,17 @@ from grader_service.orm.user import User
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session, sessionmaker
-from traitlets.config import Config
+from typing_extensions import Self
 
 from kubegrader.demo import course as demo
 from kubegrader.demo.generation import is_async, run_alone
 from kubegrader.demo.repository import commit_file, git_environment, set_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from types import TracebackType
+
+    from traitlets.config import Config
 
 _LOCK_TIMEOUT = 60
 """Seconds that a connection waits while another one writes."""
@@ -103,7 +107,7 @@ class Site:
             self._assignment_id = int(assignment.id)
         self._environment = set_environment(git_environment())
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

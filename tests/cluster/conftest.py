@@ -1,0 +1,61 @@
+"""What only a real cluster has: accounts with few rights, images, quotas."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from kubernetes import client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def course_image() -> str:
+    """An image with grader-convert of the installed grader-service."""
+    image = os.environ.get("KUBEGRADER_IMAGE")
+    if not image:
+        pytest.fail("set KUBEGRADER_IMAGE to an image with grader-convert of this grader-service")
+    return image
+
+
+@pytest.fixture
+def kubeconfig_of(
+    kubeconfig: str, api: client.CoreV1Api, namespace: str, tmp_path: Path
+) -> Callable[[str, list[dict[str, Any]]], str]:
+    """Make a service account with some rules in the tests' namespace, and give its kubeconfig."""
+    rbac = client.RbacAuthorizationV1Api(api.api_client)
+
+    def make(name: str, rules: list[dict[str, Any]]) -> str:
+        metadata = {"name": name}
+        api.create_namespaced_service_account(namespace, {"metadata": metadata})
+        rbac.create_namespaced_role(namespace, {"metadata": metadata, "rules": rules})
+        rbac.create_namespaced_role_binding(
+            namespace,
+            {
+                "metadata": metadata,
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "Role",
+                    "name": name,
+                },
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+            },
+        )
+        token = api.create_namespaced_service_account_token(
+            name, namespace, {"spec": {"expirationSeconds": 3600}}
+        ).status.token
+        with open(kubeconfig) as file:  # noqa: PTH123
+            content = yaml.safe_load(file)
+        for user in content["users"]:
+            user["user"] = {"token": token}
+        path = tmp_path / f"{name}.kubeconfig"
+        path.touch(0o600)
+        path.write_text(yaml.safe_dump(content))
+        return str(path)
+
+    return make

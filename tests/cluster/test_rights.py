@@ -1,0 +1,85 @@
+"""With the rights that a site's service account really has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import kubegrader
+import pytest
+import yaml
+from pods import names, script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kubernetes.client import CoreV1Api
+
+# The Role of grader-service's Helm chart, 0.12.5.
+CHART = [
+    {
+        "apiGroups": [""],
+        "resources": ["pods", "pods/status", "pods/log"],
+        "verbs": ["get", "create", "update", "delete"],
+    }
+]
+
+Account = "Callable[[str, list[dict[str, Any]]], str]"
+
+
+def test_the_charts_role_is_enough_and_the_operator_is_told_once_what_to_add(
+    kubeconfig_of: Account,
+    api: CoreV1Api,
+    namespace: str,
+    image: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig_of("chart", CHART), namespace=namespace)
+    for code in (0, 3):
+        outcome = cluster.run(script(image, f"echo {code}; exit {code}"))
+        assert (outcome.verdict.exit_code, outcome.logs) == (code, f"{code}\n")
+    assert names(api, namespace) == []
+    told = [record for record in caplog.records if "watching pods is forbidden" in record.message]
+    assert len(told) == 1
+    assert '"list" and "watch" on "pods"' in told[0].message
+
+
+def test_the_role_that_kubegrader_ships_is_enough_for_the_watch(
+    kubeconfig_of: Account, namespace: str, image: str
+) -> None:
+    shipped = Path(kubegrader.__file__).parent / "manifests" / "role.yaml"
+    role, _ = yaml.safe_load_all(shipped.read_text())
+    cluster = kubegrader.Cluster(
+        kubeconfig=kubeconfig_of("shipped", role["rules"]), namespace=namespace
+    )
+    assert cluster.run(script(image, "echo hi")).logs == "hi\n"
+    requests = cluster.requests
+    assert (requests["watch"], requests["list"], requests["get"]) == (1, 1, 0)
+
+
+def test_an_account_that_may_not_create_pods_is_told_what_it_lacks(
+    kubeconfig_of: Account, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    reader = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig_of("reader", reader), namespace=namespace)
+    with pytest.raises(kubegrader.ApiError) as error:
+        cluster.run(script(image, "true", "forbidden"))
+    assert (error.value.code, error.value.reason) == (403, "Forbidden")
+    text = str(error.value)
+    assert text.startswith(
+        f"creating pod {namespace}/forbidden: Forbidden (403): pods is forbidden"
+    )
+    assert "Give the user or service account a Role" in text
+    assert error.value.verdict is None
+    assert names(api, namespace) == []
+
+
+def test_a_log_that_may_not_be_read_does_not_spoil_a_success(
+    kubeconfig_of: Account, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    verbs = ["create", "get", "delete", "list", "watch"]
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs}]
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig_of("no-log", rules), namespace=namespace)
+    outcome = cluster.run(script(image, "true"))
+    assert (outcome.verdict.cause, outcome.logs) == ("Completed", None)
+    assert names(api, namespace) == []

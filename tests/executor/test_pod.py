@@ -1,0 +1,181 @@
+"""The pod of a submission, as the installed release of grader-service would make it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kubegrader.demo.course import SUBMISSIONS
+from kubegrader.executor import KubeAutogradeExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from kubegrader.demo.site import Site
+    from traitlets.config import Config
+
+RELEASE = importlib.metadata.version("grader-service")
+
+
+@pytest.fixture
+def executor(site: Site, settings: Config) -> Iterator[Any]:
+    """An executor whose session stays open; its config may still be changed through `settings`."""
+    submission = site.submit("Ada.L@example.org", SUBMISSIONS[0].notebook(site.course))
+    session: AbstractContextManager[Any] = site._sessions()
+    with session as open_session:
+        yield lambda: site._executor(open_session, submission, KubeAutogradeExecutor, settings)
+
+
+def test_the_pod_is_the_one_that_the_installed_release_makes(site: Site, executor: Any) -> None:
+    made = executor()
+    pod = made._make_pod()
+    number = made.submission.id
+    inside, outside = (
+        f"{site.directory}/convert_{way}/submission_{number}" for way in ("in", "out")
+    )
+    (container,) = pod["spec"]["containers"]
+    assert container["name"] == "autograde"
+    assert container["image"] == "demo_image"
+    assert container["workingDir"] == "/"
+    assert container["volumeMounts"] == [
+        {"name": "data", "mountPath": inside, "subPath": f"convert_in/submission_{number}"},
+        {"name": "data", "mountPath": outside, "subPath": f"convert_out/submission_{number}"},
+    ]
+    assert container["securityContext"] == {"runAsUser": made.uid}
+    assert pod["spec"]["restartPolicy"] == "Never"
+    common = ["grader-convert", "autograde", "-i", inside, "-o", outside, "-p"]
+    if RELEASE == "0.12.5":
+        assert pod["metadata"]["name"] == f"autograde-job-ada-l-example-org-{number}"
+        assert container["args"] == [
+            *common,
+            "*.ipynb",
+            "--log-level=INFO",
+            "--ExecutePreprocessor.timeout=300",
+        ]
+        assert container["imagePullPolicy"] == "Always"
+        (variable,) = container["env"]
+        assert variable["name"] == "ASSIGNMENT_SETTINGS"
+        assert "cell_timeout" in json.loads(variable["value"])
+    elif RELEASE == "0.4.2":
+        assert pod["metadata"]["name"] == made.submission.commit_hash
+        assert container["args"] == [
+            *common,
+            "**/*.ipynb",
+            "--copy_files=False",
+            "--log-level=INFO",
+            "--ExecutePreprocessor.timeout=360",
+        ]
+        assert "imagePullPolicy" not in container
+        assert container["env"] == []
+    else:
+        pytest.fail(f"no expectation for grader-service {RELEASE}")
+
+
+def test_traits_reach_the_pod(settings: Config, executor: Any) -> None:
+    section = settings.KubeAutogradeExecutor
+    section.labels = {"course": "demo"}
+    section.annotations = {"note": "1"}
+    section.tolerations = {"key": "grading", "operator": "Exists"}
+    section.image_pull_secrets = ["registry"]
+    section.resolve_node_selector = lambda lecture: {"pool": lecture.code}
+    section.extra_volumes = [{"name": "datasets", "persistent_volume_claim": {"claim_name": "d"}}]
+    section.extra_volume_mounts = [{"name": "datasets", "mount_path": "/d", "read_only": True}]
+    pod = executor()._make_pod()
+    assert pod["metadata"]["labels"] == {"course": "demo"}
+    assert pod["metadata"]["annotations"] == {"note": "1"}
+    spec = pod["spec"]
+    assert spec["tolerations"] == [{"key": "grading", "operator": "Exists"}]
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert spec["nodeSelector"] == {"pool": "demo"}
+    assert spec["volumes"][1] == {"name": "datasets", "persistentVolumeClaim": {"claimName": "d"}}
+    assert spec["containers"][0]["volumeMounts"][2] == {
+        "name": "datasets",
+        "mountPath": "/d",
+        "readOnly": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "image"),
+    [
+        ({"demo": "demo:1"}, "demo:1"),
+        ({"demo": {"loops": "loops:1"}}, "loops:1"),
+        ({"demo": {"other": "other:1"}}, "demo_image"),
+        ({"physics": "physics:1"}, "demo_image"),
+    ],
+)
+def test_the_image_is_the_image_configs_or_else_the_lectures(
+    settings: Config, executor: Any, tmp_path: Path, content: Any, image: str
+) -> None:
+    path = tmp_path / "images.json"
+    path.write_text(json.dumps(content))
+    settings.KubeAutogradeExecutor.image_config_path = str(path)
+    assert executor().get_image() == image
+
+
+def test_a_coroutine_function_may_name_the_image(settings: Config, executor: Any) -> None:
+    async def resolve(lecture: Any, assignment: Any) -> str:
+        return f"{lecture.code}-{assignment.name}"
+
+    settings.KubeAutogradeExecutor.resolve_image_name = resolve
+    assert executor().get_image() == "demo-loops"
+
+
+def test_the_hook_changes_the_pod(settings: Config, executor: Any) -> None:
+    def hook(lecture: Any, assignment: Any, pod: Any) -> Any:
+        pod.spec.containers[0].image = f"registry.example.org/{lecture.code}:{assignment.name}"
+        return pod
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = hook
+    pod = executor()._make_pod()
+    assert pod["spec"]["containers"][0]["image"] == "registry.example.org/demo:loops"
+    assert pod["spec"]["containers"][0]["name"] == "autograde"
+
+
+def test_a_hook_that_returns_nothing_keeps_the_pod(
+    settings: Config, executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.KubeAutogradeExecutor.pre_spawn_hook = lambda *_: None
+    pod = executor()._make_pod()
+    assert pod["spec"]["containers"][0]["image"] == "demo_image"
+    assert "pre_spawn_hook returned None" in caplog.text
+
+
+def test_a_subclass_may_override_the_parts_under_either_name(site: Site, settings: Config) -> None:
+    class Old(KubeAutogradeExecutor):
+        def get_image(self) -> str:
+            return "old:1"
+
+        def get_autograde_pod_name(self) -> str:
+            return "old-name"
+
+    class New(KubeAutogradeExecutor):
+        def _get_image(self) -> str:
+            return "new:1"
+
+        def _create_env(self) -> list[Any]:
+            return [*super()._create_env(), {"name": "A", "value": "1"}]
+
+    submission = site.submit("sub", SUBMISSIONS[0].notebook(site.course))
+    with site._sessions() as session:
+        old, new = (
+            site._executor(session, submission, class_, settings)._make_pod()
+            for class_ in (Old, New)
+        )
+    assert (old["metadata"]["name"], old["spec"]["containers"][0]["image"]) == ("old-name", "old:1")
+    assert new["spec"]["containers"][0]["image"] == "new:1"
+    assert new["spec"]["containers"][0]["env"][-1] == {"name": "A", "value": "1"}
+
+
+def test_the_constructor_needs_neither_cluster_nor_executable(
+    settings: Config, executor: Any
+) -> None:
+    section = settings.KubeAutogradeExecutor
+    section.kubeconfig = "/no/such/file"
+    section.kube_context = "nonsense"
+    section.convert_executable = "/only/in/the/image"
+    assert executor().convert_executable == "/only/in/the/image"

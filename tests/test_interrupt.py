@@ -1,0 +1,164 @@
+"""Python may interrupt anything, fork at any time, and exit whenever it likes; no pod is left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+from pods import names, until
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+PRELUDE = """
+import os, signal, sys, threading, time
+import kubegrader
+
+kubeconfig, namespace, image, name = sys.argv[1:]
+cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+
+def pod(text, name=name):
+    container = {"name": "main", "image": image, "command": ["sh", "-c", text]}
+    return {"metadata": {"name": name}, "spec": {"containers": [container]}}
+"""
+
+
+class Child:
+    """A Python of its own that runs a pod."""
+
+    def __init__(self, code: str, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + textwrap.dedent(code), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ends(self) -> tuple[int, str, str]:
+        """Wait for the end: exit code, stdout and stderr."""
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out.strip(), err
+
+
+@pytest.mark.parametrize(
+    ("handler", "number", "raised"),
+    [
+        ("pass", signal.SIGINT, "KeyboardInterrupt"),
+        (
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))",
+            signal.SIGTERM,
+            "SystemExit",
+        ),
+        (
+            "class SoftTimeLimitExceeded(Exception): pass\n"
+            "def soft(*_): raise SoftTimeLimitExceeded\n"
+            "signal.signal(signal.SIGUSR1, soft)",
+            signal.SIGUSR1,
+            "SoftTimeLimitExceeded",
+        ),
+    ],
+    ids=["ctrl-c", "system-exit", "soft-time-limit"],
+)
+def test_what_a_signal_handler_raises_ends_the_run_and_deletes_the_pod(  # noqa: PLR0913
+    kubeconfig: str,
+    namespace: str,
+    image: str,
+    api: CoreV1Api,
+    handler: str,
+    number: int,
+    raised: str,
+) -> None:
+    name = f"interrupted-{raised.lower()}"
+    code = f"""
+{textwrap.indent(handler, " " * 0)}
+try:
+    cluster.run(pod("sleep 600"))
+except BaseException as error:
+    print(type(error).__name__, flush=True)
+    time.sleep(0.5)
+"""
+    child = Child(code, kubeconfig, namespace, image, name)
+    until(lambda: name in names(api, namespace))
+    child.process.send_signal(number)
+    assert child.ends()[:2] == (0, raised)
+    until(lambda: name not in names(api, namespace))
+
+
+def test_an_interpreter_that_exits_at_once_deletes_its_pods_first(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    code = """
+    thread = threading.Thread(target=cluster.run, args=(pod("sleep 600"),), daemon=True)
+    thread.start()
+    sys.stdin.readline()
+    """
+    child = Child(code, kubeconfig, namespace, image, "left-at-exit")
+    until(lambda: "left-at-exit" in names(api, namespace))
+    code, _, err = child.ends()
+    assert code == 0, err
+    until(lambda: "left-at-exit" not in names(api, namespace))
+
+
+def test_a_cluster_works_in_a_forked_child_and_still_in_its_parent(
+    kubeconfig: str, namespace: str, image: str
+) -> None:
+    code = """
+    print(cluster.run(pod("echo before")).logs.strip(), flush=True)
+    child = os.fork()
+    if child == 0:
+        print(cluster.run(pod("echo child", name + "-child")).logs.strip(), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print(cluster.run(pod("echo parent", name + "-parent")).logs.strip(), flush=True)
+    """
+    child = Child(code, kubeconfig, namespace, image, "forked")
+    code, out, err = child.ends()
+    assert (code, out.split()) == (0, ["before", "child", "parent"]), err
+
+
+def test_a_run_of_the_parent_is_refused_in_a_forked_child(
+    kubeconfig: str, namespace: str, image: str
+) -> None:
+    code = """
+    run = cluster.submit(pod("sleep 1"))
+    child = os.fork()
+    if child == 0:
+        try:
+            run.wait()
+        except RuntimeError as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(run.wait().phase)
+    """
+    child = Child(code, kubeconfig, namespace, image, "inherited")
+    code, out, err = child.ends()
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "this run was started before a fork and belongs to the parent process",
+            "Succeeded",
+        ],
+    ), err
+
+
+def test_an_interrupted_event_loop_deletes_the_pod(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    code = """
+    import asyncio
+    try:
+        asyncio.run(cluster.run_async(pod("sleep 600")))
+    except KeyboardInterrupt:
+        print("KeyboardInterrupt", flush=True)
+    """
+    child = Child(code, kubeconfig, namespace, image, "interrupted-loop")
+    until(lambda: "interrupted-loop" in names(api, namespace))
+    child.process.send_signal(signal.SIGINT)
+    assert child.ends()[:2] == (0, "KeyboardInterrupt")
+    until(lambda: "interrupted-loop" not in names(api, namespace))

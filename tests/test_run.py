@@ -1,0 +1,229 @@
+"""A pod is run once, its end is told truly, and nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import kubegrader
+import pytest
+from kubernetes.client import V1Container, V1ObjectMeta, V1Pod, V1PodSpec
+from pods import names, script, until
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+
+def test_a_pod_that_ends_well_succeeds_with_its_log(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    outcome = cluster.run(script(image, "echo one; echo two >&2"))
+    assert (outcome.phase, outcome.verdict.cause, outcome.verdict.blame) == (
+        "Succeeded",
+        "Completed",
+        None,
+    )
+    assert sorted((outcome.logs or "").split()) == ["one", "two"]
+
+
+def test_a_pod_that_ends_badly_is_an_outcome_and_the_students_fault(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    outcome = cluster.run(script(image, "echo no; exit 3"))
+    verdict = outcome.verdict
+    assert (outcome.phase, verdict.cause, verdict.blame) == ("Failed", "Error", "student")
+    assert (verdict.exit_code, verdict.retryable) == (3, False)
+    assert outcome.logs == "no\n"
+    assert verdict.staff_text == "container main ended with exit code 3 (Error)"
+    assert verdict.student_text == (
+        "Grading your submission ended with an error; the log says where."
+    )
+
+
+def test_a_pod_that_runs_too_long_is_stopped_and_its_log_is_kept(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    outcome = cluster.run(script(image, "echo begun; sleep 600"), timeout=2)
+    assert (outcome.phase, outcome.verdict.cause) == ("Failed", "DeadlineExceeded")
+    assert outcome.verdict.blame == "student"
+    assert outcome.logs == "begun\n"
+
+
+def test_the_clusters_own_deadline_is_told_as_one(cluster: kubegrader.Cluster, image: str) -> None:
+    pod = script(image, "sleep 600", activeDeadlineSeconds=1, terminationGracePeriodSeconds=1)
+    outcome = cluster.run(pod)
+    assert (outcome.phase, outcome.verdict.cause) == ("Failed", "DeadlineExceeded")
+
+
+def test_a_command_that_is_not_there_is_the_courses_fault(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    pod = script(image, "")
+    pod["spec"]["containers"][0]["command"] = ["/no/such/program"]
+    verdict = cluster.run(pod).verdict
+    assert (verdict.cause, verdict.blame, verdict.exit_code) == ("StartError", "course", 128)
+
+
+def test_no_pod_is_left(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    for text in ("true", "exit 1"):
+        name = cluster.run(script(image, text)).pod["metadata"]["name"]
+        assert name not in names(api, namespace)
+
+
+def test_the_outcome_has_the_pod_with_its_last_status(
+    cluster: kubegrader.Cluster, namespace: str, image: str
+) -> None:
+    pod = cluster.run(script(image, "exit 4")).pod
+    assert pod["metadata"]["namespace"] == namespace
+    assert pod["spec"]["restartPolicy"] == "Never"
+    assert pod["spec"]["nodeName"]
+    terminated = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert terminated["exitCode"] == 4
+
+
+def test_the_parts_of_the_time_add_up(cluster: kubegrader.Cluster, image: str) -> None:
+    timings = cluster.run(script(image, "sleep 1")).timings
+    parts = timings.queued + timings.starting + timings.running + timings.overhead
+    assert parts == pytest.approx(timings.total, abs=0.05)
+    assert timings.running > 0.5
+    assert timings.created_at <= timings.seen_at <= timings.returned_at
+
+
+def test_a_pod_of_the_official_client_is_taken(cluster: kubegrader.Cluster, image: str) -> None:
+    container = V1Container(name="main", image=image, command=["sh", "-c", "echo hi"])
+    pod = V1Pod(
+        metadata=V1ObjectMeta(generate_name="v1pod-"),
+        spec=V1PodSpec(containers=[container], restart_policy="Never"),
+    )
+    assert cluster.run(pod).logs == "hi\n"
+
+
+def test_run_async_does_the_same_without_blocking_the_loop(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    async def main() -> tuple[kubegrader.Outcome, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        outcome = await asyncio.create_task(cluster.run_async(script(image, "sleep 1; exit 5")))
+        ticking.cancel()
+        return outcome, ticks
+
+    outcome, ticks = asyncio.run(main())
+    assert outcome.verdict.exit_code == 5
+    assert ticks > 10
+
+
+def test_many_pods_share_one_watch_and_cost_three_requests_each(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    texts = [f"echo {number}" for number in range(20)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        outcomes = list(pool.map(lambda text: cluster.run(script(image, text)), texts))
+    assert [outcome.logs for outcome in outcomes] == [f"{number}\n" for number in range(20)]
+    requests = cluster.requests
+    assert {kind: requests[kind] for kind in ("create", "log", "delete", "list", "watch")} == {
+        "create": 20,
+        "log": 20,
+        "delete": 20,
+        "list": 1,
+        "watch": 1,
+    }
+    assert requests["get"] == 0
+
+
+def test_cancelling_the_task_deletes_the_pod(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    async def main() -> None:
+        running = asyncio.create_task(cluster.run_async(script(image, "sleep 600", "cancel-task")))
+        await asyncio.to_thread(until, lambda: "cancel-task" in names(api, namespace))
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
+    until(lambda: "cancel-task" not in names(api, namespace))
+
+
+def test_a_run_can_be_cancelled_from_another_thread(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    run = cluster.submit(script(image, "sleep 600", "cancel-run"))
+    until(lambda: "cancel-run" in names(api, namespace))
+    assert run.cancel()
+    with pytest.raises(kubegrader.RunCancelledError, match="cancelled; the pod is deleted"):
+        run.wait()
+    until(lambda: "cancel-run" not in names(api, namespace))
+
+
+def test_a_run_that_nobody_holds_is_cancelled(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    run = cluster.submit(script(image, "sleep 600", "dropped"))
+    until(lambda: "dropped" in names(api, namespace))
+    del run
+    until(lambda: "dropped" not in names(api, namespace))
+
+
+def test_a_pod_of_the_same_submission_is_adopted_and_a_strangers_is_not_touched(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    first = cluster.submit(script(image, "sleep 3; echo first", "shared"), submission="7")
+    until(lambda: "shared" in names(api, namespace))
+    again = cluster.run(script(image, "echo second", "shared"), submission="7")
+    assert again.logs == "first\n"
+    assert first.wait().phase == "Succeeded"
+
+    other = cluster.submit(script(image, "sleep 600", "taken"), submission="8")
+    until(lambda: "taken" in names(api, namespace))
+    with pytest.raises(kubegrader.NameTakenError, match="kubegrader.io/submission=8"):
+        cluster.run(script(image, "true", "taken"), submission="9")
+    assert "taken" in names(api, namespace)
+    other.cancel()
+
+
+def test_without_adoption_the_pod_of_an_earlier_run_is_stopped_and_replaced(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    first = cluster.submit(script(image, "sleep 600", "replaced"), submission="10")
+    until(lambda: "replaced" in names(api, namespace))
+    second = cluster.run(script(image, "echo second", "replaced"), submission="10", adopt=False)
+    assert second.logs == "second\n"
+    with pytest.raises(kubegrader.PodLostError) as lost:
+        first.wait()
+    verdict = lost.value.verdict
+    assert verdict is not None
+    assert (verdict.cause, verdict.blame, verdict.retryable) == ("Deleted", "cluster", True)
+
+
+def test_a_pod_that_somebody_deletes_is_lost_to_the_cluster(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    run = cluster.submit(script(image, "sleep 600", "deleted"))
+    until(lambda: "deleted" in names(api, namespace))
+    api.delete_namespaced_pod("deleted", namespace, grace_period_seconds=0)
+    with pytest.raises(kubegrader.PodLostError, match="deleted by someone else") as lost:
+        run.wait()
+    assert lost.value.verdict is not None
+    assert lost.value.verdict.cause == "Deleted"
+
+
+def test_a_long_log_is_kept_with_its_beginning_and_its_end(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    pod = script(image, "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done")
+    logs = cluster.run(pod, log_limit=2000).logs or ""
+    assert len(logs) < 2200
+    assert logs.startswith("line 0\nline 1\n")
+    assert logs.endswith("line 2998\nline 2999\n")
+    assert "bytes of the log are left out here" in logs
