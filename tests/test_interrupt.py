@@ -64,7 +64,7 @@ class Child:
     ],
     ids=["ctrl-c", "system-exit", "soft-time-limit"],
 )
-def test_what_a_signal_handler_raises_ends_the_run_and_deletes_the_pod(  # noqa: PLR0913
+def test_what_a_signal_handler_raises_ends_the_run_and_deletes_the_pod(
     kubeconfig: str,
     namespace: str,
     image: str,

@@ -1,6 +1,7 @@
 //! The create: exactly one pod, whatever happens to the answer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kube::Api;
 use kube::api::{PostParams, Request};
@@ -16,6 +17,9 @@ use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
 const STEP: &str = "creating pod";
+
+/// How long a pod is looked for whose create was given up.
+const FINDING: Duration = Duration::from_secs(10);
 
 /// Marks the pod as this run's.
 pub(super) fn label(manifest: &mut Manifest, options: &RunOptions) -> Result<()> {
@@ -49,6 +53,16 @@ enum Owner {
 impl Run<'_> {
     /// Creates the pod, or adopts the one that is there already.
     pub(super) async fn create(&mut self) -> Result<()> {
+        let mut unanswered = false;
+        let created = self.create_or_adopt(&mut unanswered).await;
+        if created.is_err() && unanswered {
+            self.find_lost().await;
+        }
+        created
+    }
+
+    /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
+    async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<()> {
         let mut patience = Patience::new(OUTAGE);
         let mut reloaded = false;
         loop {
@@ -67,6 +81,7 @@ impl Run<'_> {
                 self.cluster.reload(&self.connection).await?;
                 continue;
             }
+            *unanswered |= failure.is_transient();
             let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
                 match self.look(failure).await? {
                     None => return Ok(()),
@@ -83,6 +98,27 @@ impl Run<'_> {
                 .wait(failure)
                 .await
                 .map_err(|failure| self.refused(failure))?;
+        }
+    }
+
+    /// Looks for the pod of a create that was given up: one that was applied after all is ours to delete.
+    async fn find_lost(&mut self) {
+        let pods = self.connection.pods(&self.namespace);
+        let mut patience = Patience::new(FINDING);
+        loop {
+            let failure = match once(pods.get(&self.name)).await {
+                Ok(pod) if matches!(self.owner(&pod), Owner::ThisRun) => {
+                    return self.owns(&pod, "created after all");
+                }
+                Ok(_) => return,
+                Err(Failure::Refused(status)) if status.code == 404 => return,
+                Err(failure) => failure,
+            };
+            if let Err(failure) = patience.wait(failure).await {
+                self.steps
+                    .warn(&format!("a pod may have been left behind: {failure}"));
+                return;
+            }
         }
     }
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from kubernetes.client import CoreV1Api
 
+    Account = Callable[[str, list[dict[str, Any]]], str]
+
 # The Role of grader-service's Helm chart, 0.12.5.
 CHART = [
     {
@@ -23,8 +25,6 @@ CHART = [
         "verbs": ["get", "create", "update", "delete"],
     }
 ]
-
-Account = "Callable[[str, list[dict[str, Any]]], str]"
 
 
 def test_the_charts_role_is_enough_and_the_operator_is_told_once_what_to_add(
