@@ -6,7 +6,8 @@
 //! - [`request`] -> [`manifest`]: a submission's traits become a Pod ([`typed`], [`name`] check their parts);
 //! - [`lifecycle`]: create or adopt, observe, read the log, delete: the only state machine;
 //!   - [`cluster`]: all that talks to an API server;
-//!   - [`pod_view`] -> [`verdict`]: a Pod's status becomes a verdict, by the table in [`cause`];
+//!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs): a Pod's status becomes a verdict, by the
+//!     table in [`cause`];
 //! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
 //!
 //! [`embedded`] is a Kubernetes API for pods in this process, for tests and demonstrations. `python` is the only
@@ -30,6 +31,7 @@ pub mod request;
 pub mod step;
 pub mod typed;
 pub mod verdict;
+pub mod waiting;
 
 pub use cluster::Cluster;
 pub use error::{Error, Result};

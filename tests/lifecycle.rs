@@ -37,7 +37,10 @@ enum Fault {
 
 /// The next requests of a kind meet these faults, in order.
 #[derive(Clone, Default)]
-struct Faults(Arc<Mutex<Vec<(Method, &'static str, VecDeque<Fault>)>>>);
+struct Faults(Arc<Mutex<Vec<Rule>>>);
+
+/// A method, the end of a path, and the faults of such requests.
+type Rule = (Method, &'static str, VecDeque<Fault>);
 
 impl Faults {
     fn on(self, method: Method, ends: &'static str, faults: &[Fault]) -> Self {
@@ -54,7 +57,7 @@ impl Faults {
             .uri()
             .query()
             .is_some_and(|query| query.contains("watch"));
-        let meets = |(method, ends, _): &&mut (Method, &str, VecDeque<Fault>)| {
+        let meets = |(method, ends, _): &&mut Rule| {
             method == request.method() && request.uri().path().ends_with(*ends) && !is_watch
         };
         all.iter_mut().find(meets)?.2.pop_front()

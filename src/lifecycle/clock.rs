@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cause::Cause;
-use crate::verdict::{State, Waiting};
+use crate::verdict::State;
+use crate::waiting::Waiting;
 
 /// How long the phase may take to follow the containers' end; a kubelet needs about a second.
 const SETTLING: Duration = Duration::from_secs(5);

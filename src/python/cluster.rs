@@ -37,40 +37,6 @@ impl PyCluster {
     }
 }
 
-/// The keyword arguments of a run.
-struct RunArguments {
-    namespace: Option<String>,
-    start_timeout: Option<f64>,
-    timeout: Option<f64>,
-    instance: String,
-    submission: Option<String>,
-    attempt: u32,
-    adopt: bool,
-    log_limit: usize,
-    poll_interval: f64,
-    logger: Option<Py<PyAny>>,
-}
-
-impl RunArguments {
-    fn options(&self) -> PyResult<RunOptions> {
-        if self.attempt == 0 {
-            return Err(PyValueError::new_err("attempt counts from 1"));
-        }
-        Ok(RunOptions {
-            namespace: self.namespace.clone(),
-            start_timeout: convert::seconds("start_timeout", self.start_timeout)?,
-            timeout: convert::seconds("timeout", self.timeout)?,
-            instance: self.instance.clone(),
-            submission: self.submission.clone(),
-            attempt: self.attempt,
-            adopt: self.adopt,
-            log_limit: self.log_limit,
-            poll_interval: convert::seconds("poll_interval", Some(self.poll_interval))?
-                .unwrap_or_default(),
-        })
-    }
-}
-
 #[pymethods]
 impl PyCluster {
     #[new]
@@ -136,19 +102,25 @@ impl PyCluster {
         poll_interval: f64,
         logger: Option<Py<PyAny>>,
     ) -> PyResult<PyPodRun> {
-        let arguments = RunArguments {
+        let py = pod.py();
+        if attempt == 0 {
+            return Err(PyValueError::new_err("attempt counts from 1"));
+        }
+        let options = RunOptions {
             namespace,
-            start_timeout,
-            timeout,
+            start_timeout: convert::seconds("start_timeout", start_timeout)?,
+            timeout: convert::seconds("timeout", timeout)?,
             instance,
             submission,
             attempt,
             adopt,
             log_limit,
-            poll_interval,
-            logger,
+            poll_interval: convert::seconds("poll_interval", Some(poll_interval))?
+                .unwrap_or_default(),
         };
-        self.start(pod, arguments)
+        let manifest =
+            Manifest::new(convert::pod(pod)?).map_err(|error| errors::from(py, error))?;
+        PyPodRun::start(py, self.cluster(), manifest, options, log::steps(logger))
     }
 
     #[pyo3(signature = (pod, **options))]
@@ -175,22 +147,6 @@ impl PyCluster {
                     .map(|path| path.display().to_string())
             ),
             shown(self.options.namespace.clone()),
-        )
-    }
-}
-
-impl PyCluster {
-    fn start(&self, pod: &Bound<'_, PyAny>, arguments: RunArguments) -> PyResult<PyPodRun> {
-        let py = pod.py();
-        let options = arguments.options()?;
-        let manifest =
-            Manifest::new(convert::pod(pod)?).map_err(|error| errors::from(py, error))?;
-        PyPodRun::start(
-            py,
-            self.cluster(),
-            manifest,
-            options,
-            log::steps(arguments.logger),
         )
     }
 }
