@@ -8,8 +8,9 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+import kubegrader
 import pytest
-from pods import names, until
+from pods import names, script, until
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
@@ -162,3 +163,22 @@ def test_an_interrupted_event_loop_deletes_the_pod(
     child.process.send_signal(signal.SIGINT)
     assert child.ends()[:2] == (0, "KeyboardInterrupt")
     until(lambda: "interrupted-loop" not in names(api, namespace))
+
+
+def test_the_pod_that_a_killed_process_left_is_adopted_by_the_next_run_of_its_submission(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    child = Child(
+        'cluster.run(pod("sleep 5; echo first"), submission="7")',
+        kubeconfig,
+        namespace,
+        image,
+        "left-by-kill",
+    )
+    until(lambda: "left-by-kill" in names(api, namespace))
+    child.process.kill()
+    child.ends()
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    outcome = cluster.run(script(image, "echo second", "left-by-kill"), submission="7")
+    assert (outcome.phase, outcome.logs) == ("Succeeded", "first\n")
+    assert "left-by-kill" not in names(api, namespace)
