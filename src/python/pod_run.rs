@@ -18,13 +18,15 @@ use crate::lifecycle::{Outcome, RunOptions, run};
 use crate::manifest::Manifest;
 use crate::step::Steps;
 
-/// How often a thread that waits looks for signals.
+/// How often the main thread, when it waits, looks for signals.
 const SIGNALS: Duration = Duration::from_millis(25);
+/// How often another thread looks up.
+const NO_SIGNALS: Duration = Duration::from_secs(1);
 /// How long an interrupted wait goes on for the pod's deletion; what takes longer is done in the background.
 const INTERRUPTED: Duration = Duration::from_millis(120);
 
-/// The result, once there is one; the error is shared by all who wait.
-type Done = Option<std::result::Result<Arc<Outcome>, Arc<Error>>>;
+/// The result; the error is shared by all who wait.
+type Told = std::result::Result<Arc<Outcome>, Arc<Error>>;
 
 /// One run of one pod. When nobody holds it any more, it is cancelled.
 #[pyclass(frozen, name = "PodRun", module = "kubegrader")]
@@ -33,7 +35,7 @@ pub(super) struct PyPodRun {
     namespace: Option<String>,
     name: String,
     handle: Handle,
-    done: watch::Receiver<Done>,
+    done: watch::Receiver<Option<Told>>,
     cancel: CancellationToken,
     /// Shared with the futures that wait: they keep the run alive too.
     held: Arc<DropGuard>,
@@ -83,43 +85,57 @@ impl PyPodRun {
         ))
     }
 
-    /// Waits for at most `limit`, without the GIL.
-    fn wait_for(&self, py: Python<'_>, limit: Duration) -> Done {
-        py.detach(|| {
+    /// Waits for at most `limit`, without the GIL; `None` when there is no result by then.
+    fn wait_for(&self, py: Python<'_>, limit: Duration) -> PyResult<Option<Told>> {
+        let told = py.detach(|| {
             let mut done = self.done.clone();
             self.handle.block_on(async {
-                let ended = tokio::time::timeout(limit, done.wait_for(Option::is_some)).await;
-                ended.ok()?.ok()?.clone()
+                let told = tokio::time::timeout(limit, done.wait_for(Option::is_some)).await;
+                told.map(|told| told.ok().and_then(|told| told.clone()))
             })
-        })
+        });
+        match told {
+            Ok(Some(told)) => Ok(Some(told)),
+            Ok(None) => Err(ended_by_exit()),
+            Err(_elapsed) => Ok(None),
+        }
     }
 
     /// Waits to the end; whatever a signal handler raises cancels the run.
     pub(super) fn wait_blocking(&self, py: Python<'_>) -> PyResult<PyOutcome> {
         self.check_process()?;
+        // Python runs signal handlers in its main thread alone.
+        let look = if is_main_thread(py)? {
+            SIGNALS
+        } else {
+            NO_SIGNALS
+        };
         loop {
-            if let Some(done) = self.wait_for(py, SIGNALS) {
-                return to_python(py, done);
+            if let Some(told) = self.wait_for(py, look)? {
+                return to_python(py, told);
             }
             if let Err(interrupt) = py.check_signals() {
                 self.cancel.cancel();
-                self.wait_for(py, INTERRUPTED);
+                self.wait_for(py, INTERRUPTED)?;
                 return Err(interrupt);
-            }
-            if self.done.has_changed().is_err() {
-                return Err(PyRuntimeError::new_err(
-                    "the run was ended by the interpreter's exit",
-                ));
             }
         }
     }
 }
 
-fn to_python(
-    py: Python<'_>,
-    done: std::result::Result<Arc<Outcome>, Arc<Error>>,
-) -> PyResult<PyOutcome> {
-    match done {
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    Ok(threading
+        .call_method0("current_thread")?
+        .is(&threading.call_method0("main_thread")?))
+}
+
+fn ended_by_exit() -> PyErr {
+    PyRuntimeError::new_err("the run was ended by the interpreter's exit")
+}
+
+fn to_python(py: Python<'_>, told: Told) -> PyResult<PyOutcome> {
+    match told {
         Ok(outcome) => Ok(PyOutcome(outcome)),
         Err(error) => Err(errors::exception(py, &error)?),
     }
@@ -162,9 +178,7 @@ impl PyPodRun {
             drop(held);
             match ended {
                 Ok(Some(ended)) => Python::attach(|py| to_python(py, ended)),
-                _ => Err(PyRuntimeError::new_err(
-                    "the run was ended by the interpreter's exit",
-                )),
+                _ => Err(ended_by_exit()),
             }
         })
     }
@@ -180,7 +194,7 @@ impl PyPodRun {
                 .wait_for(
                     py,
                     SIGNALS.min(until.saturating_duration_since(Instant::now())),
-                )
+                )?
                 .is_some()
             {
                 return Ok(true);
