@@ -17,13 +17,13 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-cluster lint format bench wheel clean needs-rust
-.SILENT: help needs-rust
+.PHONY: help demo test test-rust test-python test-cluster lint format bench wheel clean needs-git needs-rust
+.SILENT: help needs-git needs-rust
 
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-demo: $(VENV)/.built ## grade four submissions on the embedded cluster (ARGS=--json for machines)
+demo: needs-git $(VENV)/.built ## grade four submissions on the embedded cluster (ARGS=--json for machines)
 	@$(BIN)/python -m kubegrader.demo $(ARGS)
 
 test: test-rust test-python ## all tests that need no cluster
@@ -31,7 +31,7 @@ test: test-rust test-python ## all tests that need no cluster
 test-rust: needs-rust ## the Rust tests
 	cargo test --quiet
 
-test-python: $(VENV)/.built ## the Python tests that need no cluster
+test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
 	$(BIN)/python -m pytest --ignore=tests/cluster $(ARGS)
 
 test-cluster: $(VENV)/.built ## the tests against a real cluster on this machine: needs KUBECONFIG, KUBEGRADER_IMAGE and IMAGE
@@ -62,6 +62,9 @@ wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 
 clean: ## remove what was built
 	rm -rf target dist $(VENV) python/kubegrader/*.so
+
+needs-git:
+	command -v git >/dev/null || { echo 'git is missing: grader-service keeps its submissions in it (Debian: apt-get install git)' >&2; exit 1; }
 
 needs-rust:
 	command -v cargo >/dev/null || { echo 'Rust is missing: install it with rustup, https://rustup.rs' >&2; exit 1; }

@@ -22,6 +22,12 @@ pub fn autograde_pod(user: &str, submission: i64) -> String {
     format!("autograde-job-{}-{submission}", slug.trim_matches('-'))
 }
 
+/// Whether a name can be a namespace's: a DNS-1123 label of at most 63 characters ("Object Names and IDs").
+#[must_use]
+pub fn is_namespace(name: &str) -> bool {
+    name.len() <= LONGEST && !name.contains('.') && is_pod_name(name)
+}
+
 /// Whether a name can be a pod's: a DNS-1123 subdomain of at most 253 characters ("Object Names and IDs").
 #[must_use]
 pub fn is_pod_name(name: &str) -> bool {

@@ -53,6 +53,15 @@ impl Steps {
         }
     }
 
+    /// The same sink, for what concerns all pods of a namespace.
+    #[must_use]
+    pub(crate) fn of_namespace(&self, namespace: &str) -> Self {
+        Self {
+            sink: Arc::clone(&self.sink),
+            about: format!("namespace {namespace}").into(),
+        }
+    }
+
     /// A step that went as it should.
     pub fn info(&self, step: &str) {
         (self.sink)(Level::Info, &format!("{}: {step}", self.about));

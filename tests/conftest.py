@@ -41,7 +41,7 @@ def kubeconfig(request: pytest.FixtureRequest) -> Iterator[str]:
     # Its containers find grader-convert where this Python has it.
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     with kubegrader.EmbeddedCluster() as embedded:
-        yield str(embedded.kubeconfig)
+        yield embedded.kubeconfig
 
 
 @pytest.fixture(scope="session")

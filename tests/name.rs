@@ -1,6 +1,6 @@
 //! Pod names as grader-service makes them, and label values for any text.
 
-use kubegrader::name::{autograde_pod, is_pod_name, label_value};
+use kubegrader::name::{autograde_pod, is_namespace, is_pod_name, label_value};
 
 #[test]
 fn a_pod_is_named_by_user_and_submission_as_grader_service_0_12_5_names_it() {
@@ -86,4 +86,12 @@ fn any_other_text_becomes_a_label_of_its_own() {
             "{value:?}"
         );
     }
+}
+
+#[test]
+fn a_namespace_is_one_label() {
+    for name in ["", "a.b", "../x", "a/b", "Upper", &"a".repeat(64)] {
+        assert!(!is_namespace(name), "{name:?}");
+    }
+    assert!(is_namespace("grading-2026"));
 }

@@ -17,6 +17,7 @@ pub use watch::{News, Subscription};
 
 use crate::error::Result;
 use crate::pod_view::PodView;
+use crate::step::Steps;
 use watch::Watch;
 
 /// A cluster that pods are run on. Made without I/O; connected on the first request.
@@ -140,20 +141,26 @@ impl Connection {
         Api::namespaced(self.client(), namespace)
     }
 
-    /// News about one pod, from the watch that all pods of its namespace and instance share.
+    /// News about one pod, from the watch that all pods of its namespace and instance share. The first to ask starts
+    /// the watch, whose trouble is told to `steps`.
     #[must_use]
     pub fn subscribe(
         self: &Arc<Self>,
         namespace: &str,
         instance: &str,
         name: &str,
+        steps: &Steps,
     ) -> Subscription {
         let key = (namespace.to_owned(), instance.to_owned());
         let mut watches = locked(&self.watches);
         loop {
-            let watch = watches
-                .entry(key.clone())
-                .or_insert_with(|| Watch::start(self.pods(namespace), instance));
+            let watch = watches.entry(key.clone()).or_insert_with(|| {
+                Watch::start(
+                    self.pods(namespace),
+                    instance,
+                    steps.of_namespace(namespace),
+                )
+            });
             let subscription = Subscription::new(Arc::clone(watch), self.pods(namespace), name);
             if let Some(subscription) = subscription {
                 return subscription;

@@ -19,6 +19,7 @@ use super::locked;
 use super::retry::{Failure, once};
 use crate::manifest::labels;
 use crate::pod_view::PodView;
+use crate::step::Steps;
 
 /// How long the API server keeps one watch request open, in seconds. A silent connection is found out 5 s later.
 const WATCH_SECONDS: u32 = 60;
@@ -72,13 +73,15 @@ pub(super) struct Watch {
 type Slots = Mutex<Option<HashMap<String, watch::Sender<Told>>>>;
 
 impl Watch {
-    pub(super) fn start(pods: Api<PodView>, instance: &str) -> Arc<Self> {
+    /// `steps`: where trouble is told.
+    pub(super) fn start(pods: Api<PodView>, instance: &str, steps: Steps) -> Arc<Self> {
         let slots = Arc::new(Mutex::new(Some(HashMap::new())));
         let (told, sight) = watch::channel(Sight::Opening);
         let config = watcher::Config::default()
             .labels(&format!("{}={instance}", labels::INSTANCE))
             .timeout(WATCH_SECONDS);
-        let task = tokio::spawn(follow(pods, config, Arc::clone(&slots), told)).abort_handle();
+        let task =
+            tokio::spawn(follow(pods, config, Arc::clone(&slots), told, steps)).abort_handle();
         Arc::new(Self { slots, sight, task })
     }
 }
@@ -94,6 +97,7 @@ async fn follow(
     config: watcher::Config,
     slots: Arc<Slots>,
     sight: watch::Sender<Sight>,
+    steps: Steps,
 ) {
     let mut events = std::pin::pin!(watcher::watcher(pods, config));
     let mut listed = HashSet::new();
@@ -115,7 +119,7 @@ async fn follow(
                     return;
                 }
                 failures += 1;
-                sleep(trouble(&error, failures, &sight)).await;
+                sleep(trouble(&error, failures, &sight, &steps)).await;
                 continue;
             }
         };
@@ -171,7 +175,12 @@ fn tell_unlisted(slots: &Slots, listed: &HashSet<String>) {
 }
 
 /// Tells the operator once, makes those who wait ask for themselves, and says how long to pause.
-fn trouble(error: &watcher::Error, failures: u32, sight: &watch::Sender<Sight>) -> Duration {
+fn trouble(
+    error: &watcher::Error,
+    failures: u32,
+    sight: &watch::Sender<Sight>,
+    steps: &Steps,
+) -> Duration {
     use kube::Error::Api as Answer;
     use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
     let code = match error {
@@ -189,7 +198,7 @@ fn trouble(error: &watcher::Error, failures: u32, sight: &watch::Sender<Sight>) 
         sight.send_if_modified(|sight| std::mem::replace(sight, Sight::Blind) != Sight::Blind);
     if code == 403 {
         if first {
-            log::warn!(
+            steps.warn(
                 "watching pods is forbidden; each pod is read again and again instead, which is slower \
                  and costs more requests. Add the verbs \"list\" and \"watch\" on \"pods\" to the Role of this service account"
             );
@@ -197,7 +206,7 @@ fn trouble(error: &watcher::Error, failures: u32, sight: &watch::Sender<Sight>) 
         return FORBIDDEN_PAUSE;
     }
     if first {
-        log::warn!("watching pods failed and is tried again: {error}");
+        steps.warn(&format!("watching pods failed and is tried again: {error}"));
     }
     let longest = Duration::from_millis(100) * 2_u32.pow(failures.min(6));
     rand::random_range(longest / 2..=longest)

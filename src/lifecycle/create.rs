@@ -94,10 +94,11 @@ impl Run<'_> {
                 self.steps
                     .warn(&format!("create failed and is tried again: {failure}"));
             }
-            patience
-                .wait(failure)
-                .await
-                .map_err(|failure| self.refused(failure))?;
+            let waited = tokio::select! {
+                () = self.cancel.cancelled() => return Err(self.cancelled()),
+                waited = patience.wait(failure) => waited,
+            };
+            waited.map_err(|failure| self.refused(failure))?;
         }
     }
 

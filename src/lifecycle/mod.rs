@@ -22,6 +22,7 @@ use crate::cause::Blame;
 use crate::cluster::{Cluster, Connection};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
+use crate::name::is_namespace;
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use clock::Clock;
@@ -126,6 +127,14 @@ impl<'a> Run<'a> {
             .map(str::to_owned)
             .or_else(|| options.namespace.clone())
             .unwrap_or_else(|| connection.default_namespace());
+        if !is_namespace(&namespace) {
+            return Err(Error::InvalidPod {
+                field: "namespace".to_owned(),
+                problem: format!(
+                    "{namespace:?} is no DNS-1123 label, as a namespace's name must be"
+                ),
+            });
+        }
         manifest.set_namespace(&namespace);
         create::label(&mut manifest, &options)?;
         if let Some(timeout) = options.timeout {
@@ -151,9 +160,12 @@ impl<'a> Run<'a> {
 
     async fn live(&mut self) -> Result<End> {
         // Subscribed before the create, so that no event of the pod can be missed.
-        let mut news =
-            self.connection
-                .subscribe(&self.namespace, &self.options.instance, &self.name);
+        let mut news = self.connection.subscribe(
+            &self.namespace,
+            &self.options.instance,
+            &self.name,
+            &self.steps,
+        );
         news.opened().await;
         self.create().await?;
         self.observe(&mut news).await

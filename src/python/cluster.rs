@@ -64,8 +64,9 @@ impl PyCluster {
     }
 
     #[getter]
-    fn kubeconfig(&self) -> Option<PathBuf> {
-        self.options.kubeconfig.clone()
+    fn kubeconfig(&self) -> Option<String> {
+        let path = self.options.kubeconfig.as_ref()?;
+        Some(path.display().to_string())
     }
 
     #[getter]
@@ -120,7 +121,13 @@ impl PyCluster {
         };
         let manifest =
             Manifest::new(convert::pod(pod)?).map_err(|error| errors::from(py, error))?;
-        PyPodRun::start(py, self.cluster(), manifest, options, log::steps(logger))
+        PyPodRun::start(
+            py,
+            self.cluster(),
+            manifest,
+            options,
+            log::steps(py, logger),
+        )
     }
 
     #[pyo3(signature = (pod, **options))]
@@ -140,12 +147,7 @@ impl PyCluster {
         format!(
             "Cluster(context={}, kubeconfig={}, namespace={})",
             shown(self.options.context.clone()),
-            shown(
-                self.options
-                    .kubeconfig
-                    .as_ref()
-                    .map(|path| path.display().to_string())
-            ),
+            shown(self.kubeconfig()),
             shown(self.options.namespace.clone()),
         )
     }

@@ -1,6 +1,5 @@
 //! `kubegrader.EmbeddedCluster`.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -34,8 +33,8 @@ impl PyEmbeddedCluster {
     }
 
     #[getter]
-    fn kubeconfig(&self) -> PyResult<PathBuf> {
-        self.running(|running| running.server.kubeconfig.clone())
+    fn kubeconfig(&self) -> PyResult<String> {
+        self.running(|running| running.server.kubeconfig.display().to_string())
     }
 
     #[getter]

@@ -4,10 +4,10 @@
 //! would wait for ever.
 
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::Level;
 use pyo3::prelude::*;
 
 use crate::cluster::locked;
@@ -25,28 +25,26 @@ enum Message {
     Flush(Sender<()>),
 }
 
-/// The thread of this process, by process id.
+/// The thread of this process, by process id. Locked with the GIL held and for no longer than a look, so that a fork
+/// never finds it locked; those who write have a sender of their own.
 static WRITER: Mutex<Option<(u32, Sender<Message>)>> = Mutex::new(None);
 
-fn send(message: Message) {
+/// The thread of this process, started if there is none; `None` where no thread can be had.
+fn writer(_py: Python<'_>) -> Option<Sender<Message>> {
     let mut writer = locked(&WRITER);
     let pid = std::process::id();
-    if writer.as_ref().is_none_or(|(known, _)| *known != pid) {
-        let (sender, receiver) = channel();
-        let write = move || receiver.into_iter().for_each(write);
-        if std::thread::Builder::new()
-            .name("kubegrader-log".to_owned())
-            .spawn(write)
-            .is_err()
-        {
-            return;
-        }
-        std::mem::forget(writer.replace((pid, sender)));
+    if let Some((known, sender)) = &*writer
+        && *known == pid
+    {
+        return Some(sender.clone());
     }
-    if let Some((_, sender)) = &*writer {
-        // The thread ends only with the process.
-        let _ = sender.send(message);
-    }
+    let (sender, receiver) = channel();
+    let write = move || receiver.into_iter().for_each(write);
+    let thread = std::thread::Builder::new().name("kubegrader-log".to_owned());
+    thread.spawn(write).ok()?;
+    // A parent's sender belongs to a thread that this process does not have.
+    std::mem::forget(writer.replace((pid, sender.clone())));
+    Some(sender)
 }
 
 fn write(message: Message) {
@@ -92,57 +90,32 @@ fn write_line(
 
 /// Waits, for a moment at most, until all lines so far are written.
 pub(super) fn flush(py: Python<'_>) {
-    if locked(&WRITER)
+    let known = locked(&WRITER)
         .as_ref()
-        .is_none_or(|(pid, _)| *pid != std::process::id())
-    {
+        .is_some_and(|(pid, _)| *pid == std::process::id());
+    let Some(writer) = known.then(|| writer(py)).flatten() else {
         return;
-    }
+    };
     let (done, written) = channel();
-    send(Message::Flush(done));
-    py.detach(move || written.recv_timeout(LAST_LINES)).ok();
+    if writer.send(Message::Flush(done)).is_ok() {
+        py.detach(move || written.recv_timeout(LAST_LINES)).ok();
+    }
 }
 
 /// Steps that go to a Python logger, by default to `logging.getLogger("kubegrader")`.
-pub(super) fn steps(logger: Option<Py<PyAny>>) -> Steps {
-    install();
+pub(super) fn steps(py: Python<'_>, logger: Option<Py<PyAny>>) -> Steps {
     // Shared, since a new reference to a Python object can only be made with the GIL.
     let logger = logger.map(Arc::new);
+    let writer = writer(py);
     Steps::new(move |level, line| {
-        send(Message::Line {
-            level,
-            line: line.to_owned(),
-            logger: logger.clone(),
-        });
+        if let Some(writer) = &writer {
+            let line = Message::Line {
+                level,
+                line: line.to_owned(),
+                logger: logger.clone(),
+            };
+            // The thread ends only with the process.
+            let _ = writer.send(line);
+        }
     })
-}
-
-/// Lines that belong to no pod, through the `log` crate.
-fn install() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        if log::set_logger(&ToPython).is_ok() {
-            log::set_max_level(LevelFilter::Info);
-        }
-    });
-}
-
-struct ToPython;
-
-impl Log for ToPython {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("kubegrader") && metadata.level() <= Level::Info
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            send(Message::Line {
-                level: record.level(),
-                line: record.args().to_string(),
-                logger: None,
-            });
-        }
-    }
-
-    fn flush(&self) {}
 }
