@@ -64,11 +64,29 @@ impl Steps {
 
     /// A step that went as it should.
     pub fn info(&self, step: &str) {
-        (self.sink)(Level::Info, &format!("{}: {step}", self.about));
+        self.tell(Level::Info, step);
     }
 
     /// Something that an operator may have to look at.
     pub fn warn(&self, step: &str) {
-        (self.sink)(Level::Warn, &format!("{}: {step}", self.about));
+        self.tell(Level::Warn, step);
+    }
+
+    /// One step, one line: what a cluster or a container said in it cannot end the line or steer a terminal.
+    fn tell(&self, level: Level, step: &str) {
+        let shown = |c: char| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        };
+        let line: String = self
+            .about
+            .chars()
+            .chain(": ".chars())
+            .chain(step.chars().map(shown))
+            .collect();
+        (self.sink)(level, &line);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
-use super::runtime::current;
+use super::runtime::{current, end_runs};
 use crate::cluster::locked;
 use crate::embedded::{EmbeddedCluster, Options, Server};
 
@@ -67,20 +67,50 @@ impl PyEmbeddedCluster {
             server,
             folder,
         });
+        at_exit(&slf, "register")?;
         Ok(slf)
     }
 
+    /// At the interpreter's exit: the runs first, which need it to delete their pods.
+    fn _farewell(&self, py: Python<'_>) -> PyResult<()> {
+        end_runs(py);
+        self.end(py)
+    }
+
     fn __exit__(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         _exc_type: &Bound<'_, PyAny>,
         _exc_value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.stop(py)
+        Self::stop(slf)
     }
 
-    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+    fn stop(slf: &Bound<'_, Self>) -> PyResult<()> {
+        at_exit(slf, "unregister")?;
+        slf.get().end(slf.py())
+    }
+
+    fn __repr__(&self) -> String {
+        match &*locked(&self.0) {
+            Some(running) => format!("EmbeddedCluster(url='{}')", running.server.url),
+            None => "EmbeddedCluster(stopped)".to_owned(),
+        }
+    }
+}
+
+/// Lets Python call `_farewell` at its exit, or no longer.
+fn at_exit(cluster: &Bound<'_, PyEmbeddedCluster>, what: &str) -> PyResult<()> {
+    let farewell = cluster.getattr("_farewell")?;
+    cluster
+        .py()
+        .import("atexit")?
+        .call_method1(what, (farewell,))?;
+    Ok(())
+}
+
+impl PyEmbeddedCluster {
+    fn end(&self, py: Python<'_>) -> PyResult<()> {
         let Some(running) = locked(&self.0).take() else {
             return Ok(());
         };
@@ -109,15 +139,6 @@ impl PyEmbeddedCluster {
         Ok(())
     }
 
-    fn __repr__(&self) -> String {
-        match &*locked(&self.0) {
-            Some(running) => format!("EmbeddedCluster(url='{}')", running.server.url),
-            None => "EmbeddedCluster(stopped)".to_owned(),
-        }
-    }
-}
-
-impl PyEmbeddedCluster {
     fn running<T>(&self, read: impl FnOnce(&Running) -> T) -> PyResult<T> {
         locked(&self.0).as_ref().map(read).ok_or_else(|| {
             PyRuntimeError::new_err("this embedded cluster is not running; enter it with 'with'")

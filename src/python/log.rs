@@ -22,7 +22,8 @@ enum Message {
         line: String,
         logger: Option<Arc<Py<PyAny>>>,
     },
-    Flush(Sender<()>),
+    /// The last message: nothing is written after it.
+    End(Sender<()>),
 }
 
 /// The thread of this process, by process id. Locked with the GIL held and for no longer than a look, so that a fork
@@ -39,7 +40,7 @@ fn writer(_py: Python<'_>) -> Option<Sender<Message>> {
         return Some(sender.clone());
     }
     let (sender, receiver) = channel();
-    let write = move || receiver.into_iter().for_each(write);
+    let write = move || while receiver.recv().is_ok_and(write) {};
     let thread = std::thread::Builder::new().name("kubegrader-log".to_owned());
     thread.spawn(write).ok()?;
     // A parent's sender belongs to a thread that this process does not have.
@@ -47,7 +48,8 @@ fn writer(_py: Python<'_>) -> Option<Sender<Message>> {
     Some(sender)
 }
 
-fn write(message: Message) {
+/// Writes one line; false after the last.
+fn write(message: Message) -> bool {
     match message {
         Message::Line {
             level,
@@ -62,8 +64,12 @@ fn write(message: Message) {
                 drop(logger);
             });
         }
-        Message::Flush(done) => drop(done),
+        Message::End(done) => {
+            drop(done);
+            return false;
+        }
     }
+    true
 }
 
 fn write_line(
@@ -88,8 +94,9 @@ fn write_line(
     Ok(())
 }
 
-/// Waits, for a moment at most, until all lines so far are written.
-pub(super) fn flush(py: Python<'_>) {
+/// At the interpreter's exit: waits, for a moment at most, until all lines so far are written, and ends the thread. One
+/// that asked an exiting interpreter for the GIL would take the process down.
+pub(super) fn end(py: Python<'_>) {
     let known = locked(&WRITER)
         .as_ref()
         .is_some_and(|(pid, _)| *pid == std::process::id());
@@ -97,7 +104,7 @@ pub(super) fn flush(py: Python<'_>) {
         return;
     };
     let (done, written) = channel();
-    if writer.send(Message::Flush(done)).is_ok() {
+    if writer.send(Message::End(done)).is_ok() {
         py.detach(move || written.recv_timeout(LAST_LINES)).ok();
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::errors;
 use super::outcome::PyOutcome;
-use super::runtime::{ForkSafe, current};
+use super::runtime::{ForkSafe, Life, UnderWay, current};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Outcome, RunOptions, run};
@@ -20,8 +20,6 @@ use crate::step::Steps;
 
 /// How often the main thread, when it waits, looks for signals.
 const SIGNALS: Duration = Duration::from_millis(25);
-/// How often another thread looks up.
-const NO_SIGNALS: Duration = Duration::from_secs(1);
 /// How long an interrupted wait goes on for the pod's deletion; what takes longer is done in the background.
 const INTERRUPTED: Duration = Duration::from_millis(120);
 
@@ -35,6 +33,7 @@ pub(super) struct PyPodRun {
     namespace: Option<String>,
     name: String,
     handle: Handle,
+    life: Life,
     done: watch::Receiver<Option<Told>>,
     cancel: CancellationToken,
     /// Shared with the futures that wait: they keep the run alive too.
@@ -58,7 +57,7 @@ impl PyPodRun {
             .namespace()
             .map(str::to_owned)
             .or_else(|| options.namespace.clone());
-        let under_way = life.begin();
+        let under_way = UnderWay::begin();
         let stop = cancel.clone();
         handle.spawn(async move {
             let result: Result<Outcome> = run(&cluster, manifest, options, &steps, stop).await;
@@ -70,6 +69,7 @@ impl PyPodRun {
             namespace,
             name,
             handle,
+            life,
             done,
             held: Arc::new(cancel.clone().drop_guard()),
             cancel,
@@ -86,13 +86,23 @@ impl PyPodRun {
     }
 
     /// Waits for at most `limit`, without the GIL; `None` when there is no result by then.
-    fn wait_for(&self, py: Python<'_>, limit: Duration) -> PyResult<Option<Told>> {
+    fn wait_for(&self, py: Python<'_>, limit: Option<Duration>) -> PyResult<Option<Told>> {
+        let is_main = is_main_thread(py)?;
         let told = py.detach(|| {
             let mut done = self.done.clone();
-            self.handle.block_on(async {
-                let told = tokio::time::timeout(limit, done.wait_for(Option::is_some)).await;
-                told.map(|told| told.ok().and_then(|told| told.clone()))
-            })
+            let told = self.handle.block_on(async {
+                let told = done.wait_for(Option::is_some);
+                match limit {
+                    Some(limit) => tokio::time::timeout(limit, told)
+                        .await
+                        .map(|told| told.ok().and_then(|told| told.clone())),
+                    None => Ok(told.await.ok().and_then(|told| told.clone())),
+                }
+            });
+            if !is_main {
+                self.life.keep_from_exiting_python();
+            }
+            told
         });
         match told {
             Ok(Some(told)) => Ok(Some(told)),
@@ -105,18 +115,14 @@ impl PyPodRun {
     pub(super) fn wait_blocking(&self, py: Python<'_>) -> PyResult<PyOutcome> {
         self.check_process()?;
         // Python runs signal handlers in its main thread alone.
-        let look = if is_main_thread(py)? {
-            SIGNALS
-        } else {
-            NO_SIGNALS
-        };
+        let look = is_main_thread(py)?.then_some(SIGNALS);
         loop {
             if let Some(told) = self.wait_for(py, look)? {
                 return to_python(py, told);
             }
             if let Err(interrupt) = py.check_signals() {
                 self.cancel.cancel();
-                self.wait_for(py, INTERRUPTED)?;
+                self.wait_for(py, Some(INTERRUPTED))?;
                 return Err(interrupt);
             }
         }
@@ -193,7 +199,7 @@ impl PyPodRun {
             if self
                 .wait_for(
                     py,
-                    SIGNALS.min(until.saturating_duration_since(Instant::now())),
+                    Some(SIGNALS.min(until.saturating_duration_since(Instant::now()))),
                 )?
                 .is_some()
             {

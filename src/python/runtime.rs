@@ -6,8 +6,8 @@
 use std::cell::OnceCell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -30,26 +30,40 @@ struct Process {
     life: Life,
 }
 
-/// Runs that are under way, and the word to end them.
-#[derive(Clone, Default)]
-pub(super) struct Life {
-    pub(super) ends: CancellationToken,
-    under_way: Arc<AtomicUsize>,
-}
+/// Runs, and futures that tell Python of their end, that are under way in this process. No lock: a fork may happen
+/// at any moment, and the child begins at 0.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a run as under way until it is dropped.
-pub(super) struct UnderWay(Arc<AtomicUsize>);
+/// Counts as under way until it is dropped.
+pub(super) struct UnderWay(());
 
-impl Life {
-    pub(super) fn begin(&self) -> UnderWay {
-        self.under_way.fetch_add(1, Ordering::SeqCst);
-        UnderWay(Arc::clone(&self.under_way))
+impl UnderWay {
+    pub(super) fn begin() -> Self {
+        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+        Self(())
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The word to end all runs of a process.
+#[derive(Clone, Default)]
+pub(super) struct Life {
+    /// Cancelled when the interpreter begins to exit.
+    pub(super) ends: CancellationToken,
+}
+
+impl Life {
+    /// Keeps a thread that must not come back to Python: an interpreter that exits ends each thread that asks for the
+    /// GIL, by unwinding it, which no Rust frame survives. A daemon thread ends with the process anyway.
+    pub(super) fn keep_from_exiting_python(&self) {
+        while self.ends.is_cancelled() {
+            std::thread::park();
+        }
     }
 }
 
@@ -65,6 +79,7 @@ pub(super) fn current(py: Python<'_>) -> PyResult<(Handle, Life)> {
     {
         return Ok((known.runtime.handle().clone(), known.life.clone()));
     }
+    UNDER_WAY.store(0, Ordering::SeqCst);
     // Dropping a runtime joins its threads, and a forked child has none of them.
     std::mem::forget(process.take());
     let runtime = Builder::new_multi_thread()
@@ -88,30 +103,37 @@ pub(super) fn current(py: Python<'_>) -> PyResult<(Handle, Life)> {
     Ok(current)
 }
 
-/// At the interpreter's exit: ends what is under way, and waits until its pods are deleted.
+/// At the interpreter's exit: ends what is under way, and the threads.
 #[pyfunction]
 fn farewell(py: Python<'_>) {
+    end_runs(py);
     let process = locked(&PROCESS).take();
-    let Some(process) = process else { return };
-    if process.pid != std::process::id() {
-        std::mem::forget(process);
-        return;
+    match process {
+        Some(process) if process.pid == std::process::id() => process.runtime.shutdown_background(),
+        process => std::mem::forget(process),
     }
+    super::log::end(py);
+}
+
+/// Ends all runs of this process, and waits until their pods are deleted.
+pub(super) fn end_runs(py: Python<'_>) {
+    let known = locked(&PROCESS)
+        .as_ref()
+        .filter(|process| process.pid == std::process::id())
+        .map(|process| (process.runtime.handle().clone(), process.life.clone()));
+    let Some((runtime, life)) = known else { return };
     py.detach(|| {
-        process.life.ends.cancel();
-        let under_way = &process.life.under_way;
-        process.runtime.block_on(async {
+        life.ends.cancel();
+        runtime.block_on(async {
             let all_ended = async {
-                while under_way.load(Ordering::SeqCst) > 0 {
+                while UNDER_WAY.load(Ordering::SeqCst) > 0 {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
             // Whatever is left then cannot be deleted now; an interpreter must not hang for it.
             let _ = tokio::time::timeout(FAREWELL, all_ended).await;
         });
-        process.runtime.shutdown_background();
     });
-    super::log::flush(py);
 }
 
 tokio::task_local! {
@@ -129,14 +151,23 @@ impl GenericRuntime for ForkSafe {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        handle().spawn(future)
+        // The end of a future is told to Python: the interpreter's exit waits for that.
+        let busy = UnderWay::begin();
+        handle().spawn(async move {
+            future.await;
+            drop(busy);
+        })
     }
 
     fn spawn_blocking<F>(work: F) -> Self::JoinHandle
     where
         F: FnOnce() + Send + 'static,
     {
-        handle().spawn_blocking(work)
+        let busy = UnderWay::begin();
+        handle().spawn_blocking(move || {
+            work();
+            drop(busy);
+        })
     }
 }
 
