@@ -17,7 +17,7 @@ pub(super) const AT_ONCE: u32 = 1;
 /// How long a log may be asked for before the outcome is told without it.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pod that was stopped may take to be gone before the outcome is told.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
     /// Reads the log, deletes the pod, and puts the outcome together.
