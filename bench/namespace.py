@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import ApiException
 
+from .pods import pod
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,29 +23,22 @@ PAUSE = 0.1
 def namespace(api: Any) -> Iterator[str]:
     """Make a namespace, wait until pods can be created in it, and delete it at the end."""
     name = f"kubegrader-bench-{secrets.token_hex(4)}"
+    api.create_namespace({"metadata": {"name": name}})
     try:
-        api.create_namespace({"metadata": {"name": name}})
-    except ApiException as error:
-        # An embedded cluster serves pods alone, in any namespace.
-        if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
-            raise
-        yield name
-        return
-    try:
-        _wait_for_service_account(api, name)
+        _wait_until_usable(api, name)
         yield name
     finally:
         api.delete_namespace(name)
 
 
-def _wait_for_service_account(api: Any, name: str) -> None:
-    """Wait for the account that every pod needs; a controller makes it."""
+def _wait_until_usable(api: Any, name: str) -> None:
+    """Wait for the service account that every pod needs: a controller makes it."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            api.read_namespaced_service_account("default", name)
+            api.create_namespaced_pod(name, pod("probe", "none"), dry_run="All")
         except ApiException as error:
-            if error.status != HTTPStatus.NOT_FOUND or time.monotonic() > until:
+            if error.status != HTTPStatus.FORBIDDEN or time.monotonic() > until:
                 raise
         else:
             return
