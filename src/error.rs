@@ -120,6 +120,15 @@ pub enum Error {
         object: String,
     },
 
+    /// The run was detached; its pod goes on without it.
+    #[error(
+        "running pod {object}: detached; the pod runs on, for the next run of its submission and attempt"
+    )]
+    Detached {
+        /// The pod.
+        object: String,
+    },
+
     /// A fault of kubegrader itself, or of the operating system under it.
     #[error("{step}: {problem}")]
     Internal {

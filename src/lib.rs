@@ -8,6 +8,7 @@
 //!   - [`cluster`]: all that talks to an API server;
 //!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs): a Pod's status becomes a verdict, by the
 //!     table in [`cause`];
+//! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
 //! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
 //!
 //! [`embedded`] is a Kubernetes API for pods in this process, for tests and demonstrations. `python` is the only
@@ -24,9 +25,11 @@ pub mod image;
 pub mod lifecycle;
 pub mod manifest;
 pub mod name;
+pub mod owner;
 pub mod pod_view;
 #[cfg(feature = "python")]
 mod python;
+pub mod reap;
 pub mod request;
 pub mod step;
 pub mod typed;

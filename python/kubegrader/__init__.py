@@ -12,7 +12,7 @@ The executor for grader-service is in ``kubegrader.executor``.
 
 from __future__ import annotations
 
-from ._core import EmbeddedCluster, Outcome, PodRun, Timings, Verdict, __version__
+from ._core import EmbeddedCluster, Outcome, PodRun, Reaped, Timings, Verdict, __version__
 from .cluster import Cluster
 from .exceptions import (
     ApiError,
@@ -24,6 +24,7 @@ from .exceptions import (
     PodLostError,
     PodNotStartedError,
     RunCancelledError,
+    RunDetachedError,
     UnreachableError,
 )
 
@@ -40,7 +41,9 @@ __all__ = [
     "PodLostError",
     "PodNotStartedError",
     "PodRun",
+    "Reaped",
     "RunCancelledError",
+    "RunDetachedError",
     "Timings",
     "UnreachableError",
     "Verdict",

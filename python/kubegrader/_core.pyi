@@ -11,6 +11,7 @@ __all__ = [
     "EmbeddedCluster",
     "Outcome",
     "PodRun",
+    "Reaped",
     "Timings",
     "Verdict",
     "__version__",
@@ -43,11 +44,15 @@ class RunOptions(TypedDict, total=False):
     """The attempt at the submission, from 1."""
     adopt: bool
     """Whether a pod that an earlier run of the same submission and attempt left at work is taken
-    over (True, the default), or stopped and replaced."""
+    over (True, the default), or stopped and replaced. The pod of a run that is known to live
+    is neither: `NameTakenError`."""
     log_limit: int
     """Bytes of the log that are kept, half from its beginning and half from its end."""
     poll_interval: float
     """Seconds between two reads of a pod, at most, where watching is forbidden."""
+    reap: bool
+    """Whether pods of the same namespace and instance whose owner is gone are looked for and
+    deleted in the background, from time to time. Default True."""
     logger: Logger | LoggerAdapter[Any] | None
     """Where the steps of the run are told. None: ``logging.getLogger("kubegrader")``."""
 
@@ -188,6 +193,52 @@ class PodRun:
         True when it is done; what takes longer is done in the background.
         """
 
+    def detach(self, timeout: float = 5.0) -> bool:
+        """End the run and leave its pod; wait for that for at most `timeout` seconds.
+
+        The next run of the same submission and attempt, in any process, adopts the pod at
+        whatever point it is, and no reaper takes it while it runs. Whoever waits for this run
+        gets a `RunDetachedError`.
+
+        True when it is done. False when the run had ended, or goes on: because it names no
+        submission, the pod may not be marked, or it took longer.
+        """
+
+@final
+class Reaped:
+    """What was done about a pod of which nobody may be left who owns it, and why."""
+
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+
+    @property
+    def uid(self) -> str:
+        """The pod's uid."""
+
+    @property
+    def submission(self) -> str | None:
+        """The submission that it grades, as its label says it."""
+
+    @property
+    def attempt(self) -> int | None:
+        """The attempt at the submission."""
+
+    @property
+    def action(self) -> Literal["deleted", "would delete", "left", "failed"]:
+        """What was done."""
+
+    @property
+    def reason(self) -> str:
+        """The proof that its owner is gone, or what is missing for one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as plain data."""
+
 @disjoint_base
 class Cluster:
     """A cluster that pods are run on."""
@@ -214,7 +265,8 @@ class Cluster:
     def requests(self) -> dict[str, int]:
         """How many requests were sent, by kind.
 
-        The kinds are ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete`` and ``other``.
+        The kinds are ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete``, ``lease`` and
+        ``other``.
         """
 
     def run(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> Outcome:
@@ -230,6 +282,24 @@ class Cluster:
 
     def submit(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> PodRun:
         """Begin to run a pod, in the background."""
+
+    def reap(
+        self,
+        *,
+        namespace: str | None = None,
+        instance: str = "default",
+        dry_run: bool = False,
+        finished_for: float | None = 900.0,
+        logger: Logger | LoggerAdapter[Any] | None = None,
+    ) -> list[Reaped]:
+        """Delete the pods of an instance whose owner is provably gone; tell of each what was done.
+
+        A pod whose owner may live is left, but for one that has been finished, and unchanged, for
+        `finished_for` seconds by the API server's clock (None: never). Takes about a minute where
+        a Lease has to be watched. Needs the verb ``list`` on ``pods``.
+
+        Raises `ApiError` and `UnreachableError`, when the pods cannot be listed.
+        """
 
 @final
 class EmbeddedCluster:

@@ -16,6 +16,7 @@ pub use requests::Requests;
 pub use watch::{News, Subscription};
 
 use crate::error::Result;
+use crate::owner::{Owners, Process};
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use watch::Watch;
@@ -26,6 +27,7 @@ pub struct Cluster {
     options: Options,
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     requests: Arc<Requests>,
+    process: Arc<Process>,
 }
 
 impl Cluster {
@@ -36,6 +38,7 @@ impl Cluster {
             options,
             connection: tokio::sync::Mutex::default(),
             requests: Arc::default(),
+            process: Process::current(),
         }
     }
 
@@ -48,7 +51,21 @@ impl Cluster {
             options: Options::default(),
             connection: tokio::sync::Mutex::new(Some(Arc::new(connection))),
             requests,
+            process: Process::current(),
         }
+    }
+
+    /// The same cluster with another owner of its pods: as it looks to another process.
+    #[must_use]
+    pub fn owned_by(mut self, process: Arc<Process>) -> Self {
+        self.process = process;
+        self
+    }
+
+    /// The process that owns the pods of this cluster's runs.
+    #[must_use]
+    pub const fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 
     /// How many requests were sent.
@@ -94,6 +111,7 @@ pub struct Connection {
     client: Mutex<Shown>,
     server: String,
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
+    owners: Owners,
 }
 
 /// `kube::Client` has no `Debug`, and must have none that prints a token.
@@ -114,7 +132,12 @@ impl Connection {
             client: Mutex::new(Shown(client)),
             server,
             watches: Mutex::default(),
+            owners: Owners::default(),
         }
+    }
+
+    pub(crate) const fn owners(&self) -> &Owners {
+        &self.owners
     }
 
     /// The address of the API server.

@@ -11,9 +11,9 @@ use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
 use crate::pod_view::PodView;
 
 /// The grace of a pod whose containers have ended: there is nothing to wait for.
-pub(super) const ENDED: u32 = 0;
+pub(crate) const ENDED: u32 = 0;
 /// The grace of a pod that is stopped: what `kubectl delete --now` gives.
-pub(super) const AT_ONCE: u32 = 1;
+pub(crate) const AT_ONCE: u32 = 1;
 /// How long a log may be asked for before the outcome is told without it.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pod that was stopped may take to be gone before the outcome is told.

@@ -2,10 +2,12 @@
 //!
 //! create or adopt -> observe -> read the log -> delete. Deadlines, repetition, cancellation and adoption are decided
 //! here and nowhere else. The future of [`run`] must be driven to its end: to stop it, cancel its token, and it
-//! deletes the pod before it returns.
+//! deletes the pod before it returns, or leaves it where that was asked for.
 
+mod adopt;
 mod clock;
 mod create;
+mod detach;
 mod finish;
 mod observe;
 mod outcome;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use detach::{Detach, Stop};
+pub(crate) use finish::{AT_ONCE, ENDED};
 pub use outcome::{Outcome, Timings};
 
 use crate::cause::Blame;
@@ -51,6 +55,9 @@ pub struct RunOptions {
     pub log_limit: usize,
     /// The longest pause between two reads of a pod where watching is forbidden.
     pub poll_interval: Duration,
+    /// Whether pods of the same namespace and instance whose owner is gone are looked for and deleted in the
+    /// background, from time to time.
+    pub reap: bool,
 }
 
 impl Default for RunOptions {
@@ -65,11 +72,12 @@ impl Default for RunOptions {
             adopt: true,
             log_limit: 1024 * 1024,
             poll_interval: Duration::from_secs(5),
+            reap: false,
         }
     }
 }
 
-/// Runs a pod once, and deletes it.
+/// Runs a pod once, and deletes it. `stop` ends that early: a [`CancellationToken`], or a [`Stop`].
 ///
 /// # Errors
 /// What kept the pod from being run or judged, an end that is the cluster's fault included. A pod that failed by its
@@ -79,11 +87,11 @@ pub async fn run(
     manifest: Manifest,
     options: RunOptions,
     steps: &Steps,
-    cancel: CancellationToken,
+    stop: impl Into<Stop>,
 ) -> Result<Outcome> {
     let began = Instant::now();
     let connection = cluster.connect().await?;
-    let mut run = Run::new(cluster, connection, manifest, options, steps, cancel)?;
+    let mut run = Run::new(cluster, connection, manifest, options, steps, stop.into())?;
     let ended = run.live().await;
     match ended {
         Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => Ok(run.finish(end, began).await),
@@ -105,6 +113,8 @@ struct Run<'a> {
     options: RunOptions,
     steps: Steps,
     cancel: CancellationToken,
+    detach: Detach,
+    hold: adopt::Hold,
     namespace: String,
     name: String,
     uid: String,
@@ -120,7 +130,7 @@ impl<'a> Run<'a> {
         mut manifest: Manifest,
         options: RunOptions,
         steps: &Steps,
-        cancel: CancellationToken,
+        stop: Stop,
     ) -> Result<Self> {
         let namespace = manifest
             .namespace()
@@ -149,7 +159,9 @@ impl<'a> Run<'a> {
             manifest,
             options,
             steps,
-            cancel,
+            cancel: stop.cancel,
+            detach: stop.detach,
+            hold: adopt::Hold::default(),
             namespace,
             name,
             uid: String::new(),
@@ -167,7 +179,11 @@ impl<'a> Run<'a> {
             &self.steps,
         );
         news.opened().await;
-        self.create().await?;
+        if let Some(pod) = self.create().await?
+            && let Some(end) = self.see(pod)
+        {
+            return Ok(end);
+        }
         self.observe(&mut news).await
     }
 

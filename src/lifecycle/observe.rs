@@ -50,6 +50,10 @@ impl Run<'_> {
             };
             let end = tokio::select! {
                 biased;
+                () = self.detach.asked() => match self.leave().await {
+                    Some(left) => return Err(left),
+                    None => continue,
+                },
                 () = self.cancel.cancelled() => return Err(self.cancelled()),
                 told = news.next(self.options.poll_interval) => self.hear(told)?,
                 expired = passed => {
@@ -83,7 +87,7 @@ impl Run<'_> {
         }
     }
 
-    fn see(&mut self, pod: Arc<PodView>) -> Option<End> {
+    pub(super) fn see(&mut self, pod: Arc<PodView>) -> Option<End> {
         if let Some(node) = &pod.spec.node_name
             && self.clock.schedule()
         {

@@ -12,9 +12,11 @@ use super::errors;
 use super::log;
 use super::outcome::PyOutcome;
 use super::pod_run::PyPodRun;
+use super::reap::{self, PyReaped};
 use crate::cluster::{Cluster, Options, locked};
 use crate::lifecycle::RunOptions;
 use crate::manifest::Manifest;
+use crate::reap::ReapOptions;
 
 /// A cluster that pods are run on.
 #[pyclass(frozen, subclass, name = "Cluster", module = "kubegrader._core")]
@@ -84,7 +86,8 @@ impl PyCluster {
     }
 
     #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
-                        submission = None, attempt = 1, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
+                        submission = None, attempt = 1, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, reap = true,
+                        logger = None))]
     #[allow(
         clippy::too_many_arguments,
         reason = "they are the keyword arguments that Python sees"
@@ -101,6 +104,7 @@ impl PyCluster {
         adopt: bool,
         log_limit: usize,
         poll_interval: f64,
+        reap: bool,
         logger: Option<Py<PyAny>>,
     ) -> PyResult<PyPodRun> {
         let py = pod.py();
@@ -118,6 +122,7 @@ impl PyCluster {
             log_limit,
             poll_interval: convert::seconds("poll_interval", Some(poll_interval))?
                 .unwrap_or_default(),
+            reap,
         };
         let manifest =
             Manifest::new(convert::pod(pod)?).map_err(|error| errors::from(py, error))?;
@@ -128,6 +133,26 @@ impl PyCluster {
             options,
             log::steps(py, logger),
         )
+    }
+
+    #[pyo3(signature = (*, namespace = None, instance = "default".to_owned(), dry_run = false,
+                        finished_for = Some(900.0), logger = None))]
+    fn reap(
+        &self,
+        py: Python<'_>,
+        namespace: Option<String>,
+        instance: String,
+        dry_run: bool,
+        finished_for: Option<f64>,
+        logger: Option<Py<PyAny>>,
+    ) -> PyResult<Vec<PyReaped>> {
+        let options = ReapOptions {
+            namespace,
+            instance,
+            dry_run,
+            finished_for: convert::seconds("finished_for", finished_for)?,
+        };
+        reap::blocking(py, self.cluster(), options, log::steps(py, logger))
     }
 
     #[pyo3(signature = (pod, **options))]

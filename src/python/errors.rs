@@ -18,6 +18,7 @@ const fn class(error: &Error) -> &'static str {
         Error::NotStarted { .. } => "PodNotStartedError",
         Error::Lost { .. } => "PodLostError",
         Error::Cancelled { .. } => "RunCancelledError",
+        Error::Detached { .. } => "RunDetachedError",
         Error::Internal { .. } => "KubegraderError",
     }
 }

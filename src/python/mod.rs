@@ -7,6 +7,7 @@ mod errors;
 mod log;
 mod outcome;
 mod pod_run;
+mod reap;
 mod request;
 mod runtime;
 
@@ -23,6 +24,8 @@ mod _core {
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
     #[pymodule_export]
     use super::pod_run::PyPodRun;
+    #[pymodule_export]
+    use super::reap::PyReaped;
     #[pymodule_export]
     use super::request::{
         autograde_pod_name, build_pod, completed, configured_image, default_image, no_results,

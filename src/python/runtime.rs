@@ -19,6 +19,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::locked;
+use crate::owner;
 
 /// How long the interpreter's exit waits for the deletion of pods that nobody waits for any more.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -132,6 +133,7 @@ pub(super) fn end_runs(py: Python<'_>) {
             };
             // Whatever is left then cannot be deleted now; an interpreter must not hang for it.
             let _ = tokio::time::timeout(FAREWELL, all_ended).await;
+            owner::Process::current().end().await;
         });
     });
 }
