@@ -67,8 +67,10 @@ pub enum Cause {
     SchedulingGated,
     /// The namespace's quota is used up.
     QuotaExceeded,
-    /// A volume cannot be mounted.
+    /// A volume cannot be mounted: something that it names is not there.
     FailedMount,
+    /// A volume cannot be mounted yet: its server does not answer, or it is not attached.
+    VolumeUnavailable,
     /// The kubelet or the eviction API ended the pod.
     Evicted,
     /// The pod used more disk than its limit allows and was evicted for it.
@@ -173,6 +175,7 @@ impl Cause {
             Self::SchedulingGated => row("SchedulingGated", cluster, true, QUEUED_TEXT),
             Self::QuotaExceeded => row("QuotaExceeded", cluster, true, QUEUED_TEXT),
             Self::FailedMount => row("FailedMount", course, false, COURSE_TEXT),
+            Self::VolumeUnavailable => row("FailedMount", cluster, true, CLUSTER_TEXT),
             Self::Evicted => row("Evicted", cluster, true, CLUSTER_TEXT),
             Self::Preempted => row("Preempted", cluster, true, CLUSTER_TEXT),
             Self::NodeLost => row("NodeLost", cluster, true, CLUSTER_TEXT),

@@ -30,6 +30,7 @@ mod python;
 pub mod request;
 pub mod step;
 pub mod typed;
+pub mod under_way;
 pub mod verdict;
 pub mod waiting;
 

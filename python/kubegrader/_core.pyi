@@ -1,5 +1,5 @@
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from logging import Logger, LoggerAdapter
 from types import TracebackType
 from typing import Any, Literal, TypedDict, final, type_check_only
@@ -41,6 +41,14 @@ class RunOptions(TypedDict, total=False):
     """The submission that the pod grades: a label, and a word in each line of the log."""
     attempt: int
     """The attempt at the submission, from 1."""
+    max_attempts: int
+    """How many attempts there may be where the cluster breaks one (evicted, preempted, node lost,
+    deleted by someone). Each is a new pod, named ``<name>-attempt-<number>`` from the second on.
+    Default 1."""
+    before_attempt: Callable[[int], object] | None
+    """What has to be done before an attempt after the first, such as putting back folders that the
+    pod before it has written to. Called in a thread of kubegrader's, with the attempt's number, when
+    nothing of the attempt before runs any more; an exception ends the run as `KubegraderError`."""
     adopt: bool
     """Whether a pod that an earlier run of the same submission and attempt left at work is taken
     over (True, the default), or stopped and replaced."""
@@ -140,6 +148,10 @@ class Outcome:
         """Why it ended so, and whose fault that was."""
 
     @property
+    def attempt(self) -> int:
+        """Which attempt it was, from 1."""
+
+    @property
     def logs(self) -> str | None:
         """The log of the container that decided; None when it could not be read."""
 
@@ -215,6 +227,14 @@ class Cluster:
         """How many requests were sent, by kind.
 
         The kinds are ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete`` and ``other``.
+        """
+
+    @property
+    def staleness(self) -> float:
+        """For how many seconds pods have been run without a live watch; 0.0 while it is live.
+
+        It grows where the watch is forbidden or the API server is away: each pod is then read again
+        and again. For a gauge that an operator looks at.
         """
 
     def run(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> Outcome:

@@ -50,7 +50,7 @@ enum Owner {
     Stranger(String),
 }
 
-impl Run<'_> {
+impl Run {
     /// Creates the pod, or adopts the one that is there already.
     pub(super) async fn create(&mut self) -> Result<()> {
         let mut unanswered = false;
@@ -69,6 +69,7 @@ impl Run<'_> {
             if self.cancel.is_cancelled() {
                 return Err(self.cancelled());
             }
+            let generation = self.connection.generation();
             let failure = match self.post().await {
                 Ok(pod) => {
                     self.owns(&pod, "created");
@@ -78,7 +79,7 @@ impl Run<'_> {
             };
             if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
                 reloaded = true;
-                self.cluster.reload(&self.connection).await?;
+                self.connection.renew(generation).await?;
                 continue;
             }
             *unanswered |= failure.is_transient();

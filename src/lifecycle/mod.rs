@@ -4,11 +4,13 @@
 //! here and nowhere else. The future of [`run`] must be driven to its end: to stop it, cancel its token, and it
 //! deletes the pod before it returns.
 
+mod attempts;
 mod clock;
 mod create;
 mod finish;
 mod observe;
 mod outcome;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use attempts::{BeforeAttempt, run};
 pub use outcome::{Outcome, Timings};
 
 use crate::cause::Blame;
@@ -44,6 +47,10 @@ pub struct RunOptions {
     pub submission: Option<String>,
     /// The attempt at the submission, from 1.
     pub attempt: u32,
+    /// How many attempts there may be where the cluster breaks one: evicted, preempted, its node lost, deleted by someone.
+    pub max_attempts: u32,
+    /// What has to be done before an attempt after the first.
+    pub before_attempt: Option<BeforeAttempt>,
     /// Whether a pod that an earlier run of the same submission and attempt left at work is taken over; else it is
     /// stopped and replaced, as must be when the folders that it works on were laid anew.
     pub adopt: bool,
@@ -62,6 +69,8 @@ impl Default for RunOptions {
             instance: "default".to_owned(),
             submission: None,
             attempt: 1,
+            max_attempts: 1,
+            before_attempt: None,
             adopt: true,
             log_limit: 1024 * 1024,
             poll_interval: Duration::from_secs(5),
@@ -69,37 +78,33 @@ impl Default for RunOptions {
     }
 }
 
-/// Runs a pod once, and deletes it.
-///
-/// # Errors
-/// What kept the pod from being run or judged, an end that is the cluster's fault included. A pod that failed by its
-/// own fault, or by the course's, is an [`Outcome`].
-pub async fn run(
+/// Runs a pod once, and deletes it: one attempt.
+async fn attempt(
     cluster: &Cluster,
     manifest: Manifest,
-    options: RunOptions,
+    options: &RunOptions,
     steps: &Steps,
     cancel: CancellationToken,
 ) -> Result<Outcome> {
     let began = Instant::now();
     let connection = cluster.connect().await?;
-    let mut run = Run::new(cluster, connection, manifest, options, steps, cancel)?;
-    let ended = run.live().await;
-    match ended {
-        Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => Ok(run.finish(end, began).await),
-        Ok(end) => Err(run
-            .abandon(Error::Lost {
-                object: run.object(),
-                verdict: Box::new(end.verdict),
-            })
-            .await),
-        Err(error) => Err(run.abandon(error).await),
-    }
+    let mut run = Run::new(connection, manifest, options.clone(), steps, cancel)?;
+    // What comes before and after the long wait is boxed, so that a pod that is waited for holds none of it.
+    let error = match run.live().await {
+        Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => {
+            return Ok(Box::pin(run.finish(end, began)).await);
+        }
+        Ok(end) => Error::Lost {
+            object: run.object(),
+            verdict: Box::new(end.verdict),
+        },
+        Err(error) => error,
+    };
+    Err(Box::pin(run.abandon(error)).await)
 }
 
 /// One run of one pod.
-struct Run<'a> {
-    cluster: &'a Cluster,
+struct Run {
     connection: Arc<Connection>,
     manifest: Manifest,
     options: RunOptions,
@@ -113,9 +118,8 @@ struct Run<'a> {
     last: Option<Arc<PodView>>,
 }
 
-impl<'a> Run<'a> {
+impl Run {
     fn new(
-        cluster: &'a Cluster,
         connection: Arc<Connection>,
         mut manifest: Manifest,
         options: RunOptions,
@@ -143,7 +147,6 @@ impl<'a> Run<'a> {
         let name = manifest.name().to_owned();
         let steps = steps.about(&options, &namespace, &name);
         Ok(Self {
-            cluster,
             connection,
             clock: Clock::new(options.start_timeout, options.timeout),
             manifest,
@@ -167,7 +170,7 @@ impl<'a> Run<'a> {
             &self.steps,
         );
         news.opened().await;
-        self.create().await?;
+        Box::pin(self.create()).await?;
         self.observe(&mut news).await
     }
 
@@ -175,7 +178,11 @@ impl<'a> Run<'a> {
     async fn abandon(&self, error: Error) -> Error {
         self.steps.warn(&error.to_string());
         if self.created {
-            self.delete(finish::AT_ONCE).await;
+            match error {
+                // It may still write to its folders, and a further attempt would meet it there.
+                Error::Lost { .. } => self.stop().await,
+                _ => self.delete(finish::AT_ONCE).await,
+            }
         }
         error
     }

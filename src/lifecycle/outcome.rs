@@ -15,6 +15,8 @@ use crate::verdict::Verdict;
 pub struct Outcome {
     /// How it ended.
     pub verdict: Verdict,
+    /// Which attempt it was, from 1.
+    pub attempt: u32,
     /// The log, its middle left out where it is longer than the limit; `None` when it could not be read.
     pub logs: Option<String>,
     /// How long everything took.
@@ -96,6 +98,7 @@ fn not_seen_running(pod: Option<&PodView>, scheduled: Instant, ended: Instant) -
 impl Outcome {
     pub(super) fn new(
         verdict: Verdict,
+        attempt: u32,
         logs: Option<String>,
         timings: Timings,
         manifest: &Manifest,
@@ -113,6 +116,7 @@ impl Outcome {
         }
         Self {
             verdict,
+            attempt,
             logs,
             timings,
             pod,

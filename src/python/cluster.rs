@@ -7,6 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::before_attempt;
 use super::convert;
 use super::errors;
 use super::log;
@@ -83,8 +84,13 @@ impl PyCluster {
         Ok(dict)
     }
 
+    #[getter]
+    fn staleness(&self) -> f64 {
+        self.cluster().staleness().as_secs_f64()
+    }
+
     #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
-                        submission = None, attempt = 1, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
+                        submission = None, attempt = 1, max_attempts = 1, before_attempt = None, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
     #[allow(
         clippy::too_many_arguments,
         reason = "they are the keyword arguments that Python sees"
@@ -98,14 +104,18 @@ impl PyCluster {
         instance: String,
         submission: Option<String>,
         attempt: u32,
+        max_attempts: u32,
+        before_attempt: Option<Py<PyAny>>,
         adopt: bool,
         log_limit: usize,
         poll_interval: f64,
         logger: Option<Py<PyAny>>,
     ) -> PyResult<PyPodRun> {
         let py = pod.py();
-        if attempt == 0 {
-            return Err(PyValueError::new_err("attempt counts from 1"));
+        for (name, value) in [("attempt", attempt), ("max_attempts", max_attempts)] {
+            if value == 0 {
+                return Err(PyValueError::new_err(format!("{name} counts from 1")));
+            }
         }
         let options = RunOptions {
             namespace,
@@ -114,6 +124,8 @@ impl PyCluster {
             instance,
             submission,
             attempt,
+            max_attempts,
+            before_attempt: before_attempt.map(before_attempt::of),
             adopt,
             log_limit,
             poll_interval: convert::seconds("poll_interval", Some(poll_interval))?

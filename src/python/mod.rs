@@ -1,5 +1,6 @@
 //! The Python module `kubegrader._core`: the only folder that names pyo3.
 
+mod before_attempt;
 mod cluster;
 mod convert;
 mod embedded;
