@@ -102,7 +102,7 @@ class Timings:
 
     @property
     def queued(self) -> float:
-        """Seconds from the create to a node."""
+        """Seconds from the create to a node, and the wait for a quota before it."""
 
     @property
     def starting(self) -> float:

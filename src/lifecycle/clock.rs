@@ -46,6 +46,8 @@ pub(super) enum Expired {
 pub(super) struct Clock {
     start_timeout: Option<Duration>,
     timeout: Option<Duration>,
+    /// When a full quota first refused the pod.
+    pub(super) refused: Option<Instant>,
     pub(super) created: Instant,
     pub(super) scheduled: Option<Instant>,
     pub(super) running: Option<Instant>,
@@ -63,6 +65,7 @@ impl Clock {
         Self {
             start_timeout,
             timeout,
+            refused: None,
             created: Instant::now(),
             scheduled: None,
             running: None,
@@ -73,6 +76,11 @@ impl Clock {
             told_by_events: None,
             next_look: None,
         }
+    }
+
+    /// Notes that the pod queues for a quota.
+    pub(super) fn queue(&mut self) {
+        self.refused.get_or_insert_with(Instant::now);
     }
 
     /// Notes that the API server has accepted the pod.

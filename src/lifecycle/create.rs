@@ -7,6 +7,7 @@ use kube::Api;
 use kube::api::{PostParams, Request};
 use kube::core::Status;
 
+use super::quota::Queue;
 use super::{Run, RunOptions, finish};
 use crate::cause::Cause;
 use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
@@ -64,6 +65,7 @@ impl Run {
     /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
     async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<()> {
         let mut patience = Patience::new(OUTAGE);
+        let mut queue = Queue::default();
         let mut reloaded = false;
         loop {
             if self.cancel.is_cancelled() {
@@ -82,6 +84,10 @@ impl Run {
                 self.connection.renew(generation).await?;
                 continue;
             }
+            let Some(failure) = queue.wait(self, failure).await? else {
+                patience = Patience::new(OUTAGE);
+                continue;
+            };
             *unanswered |= failure.is_transient();
             let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
                 match self.look(failure).await? {

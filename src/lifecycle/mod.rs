@@ -10,6 +10,7 @@ mod create;
 mod finish;
 mod observe;
 mod outcome;
+mod quota;
 mod trouble;
 
 use std::sync::Arc;
