@@ -6,12 +6,17 @@ pub mod doomed;
 pub mod logs;
 mod requests;
 pub mod retry;
+mod retry_after;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use kube::Client;
+use kube::client::Body;
+use tower::BoxError;
 
 pub use config::Options;
 pub use connection::Connection;
@@ -47,6 +52,24 @@ impl Cluster {
             options: Options::default(),
             connection: tokio::sync::Mutex::new(Some(Arc::new(connection))),
             requests: Arc::default(),
+        }
+    }
+
+    /// A cluster behind a service in this process, such as the embedded API server's router, with or without faults.
+    #[must_use]
+    pub fn with_service<S, B>(service: S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError> + Send + Sync,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let requests = Arc::<Requests>::default();
+        let client = config::in_process(service, Arc::clone(&requests));
+        Self {
+            requests,
+            ..Self::with_client(client, "in-process")
         }
     }
 
