@@ -35,6 +35,8 @@ pub enum Cause {
     Completed,
     /// A container ended with another exit code.
     Error,
+    /// The pod failed, and none of its containers tells why.
+    Unexplained,
     /// A process was killed for want of memory, be it a child of a container that itself exited with 0.
     OomKilled,
     /// The time limit passed while the container ran.
@@ -138,6 +140,7 @@ impl Cause {
                 false,
                 "Grading your submission ended with an error; the log says where.",
             ),
+            Self::Unexplained => row("Error", course, false, COURSE_TEXT),
             Self::OomKilled => row(
                 "OOMKilled",
                 Some(Student),

@@ -326,7 +326,7 @@ fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
         return match phase {
             Phase::Succeeded => (Cause::Completed, "the pod succeeded".to_owned()),
             _ => (
-                Cause::Error,
+                Cause::Unexplained,
                 with_message(
                     "the pod failed",
                     pod.status.message.as_deref().unwrap_or_default(),
