@@ -1,7 +1,8 @@
 //! The answers of a server, or of a proxy before it, that is in trouble.
 //!
-//! 401, 403, 409 and 410 were read from a Kubernetes 1.34. The rest is from its source: `maxinflight.go` (429),
-//! `waitgroup.go` (503 while it shuts down), `storage/errors.go` (503 without etcd), `NewServerTimeout` (500).
+//! 401, 403, 409 and the 410 of a list were read from a Kubernetes 1.34. The rest is from its source:
+//! `etcd3/errors.go` (410 in a watch), `maxinflight.go` and `cacher.go` (429), `waitgroup.go` (503), etcd's
+//! `ErrTimeout` and `NewServerTimeout` (500).
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
@@ -25,7 +26,7 @@ pub fn instead(fault: Fault, asked: &Asked) -> Option<Response> {
         Fault::Forbidden => forbidden(asked).into_response(),
         Fault::Conflict => conflict(asked).into_response(),
         Fault::Gone(_) if asked.verb == Verb::List => expired(asked).into_response(),
-        Fault::TooManyRequests { retry_after } => too_many_requests(retry_after),
+        Fault::TooManyRequests { retry_after } => too_many_requests(asked, retry_after),
         Fault::Unavailable { retry_after } => unavailable(retry_after),
         Fault::InternalError { retry_after } => internal_error(asked, retry_after),
         Fault::BadGateway => bad_gateway(),
@@ -86,7 +87,16 @@ fn expired(asked: &Asked) -> Refusal {
     })
 }
 
-fn too_many_requests(retry_after: u32) -> Response {
+fn too_many_requests(asked: &Asked, retry_after: u32) -> Response {
+    if matches!(asked.verb, Verb::List | Verb::Watch) {
+        let refusal = Refusal {
+            code: StatusCode::TOO_MANY_REQUESTS,
+            reason: "TooManyRequests",
+            message: "storage is (re)initializing".to_owned(),
+            details: retry_details(None, retry_after),
+        };
+        return with_retry_after(refusal, retry_after);
+    }
     let headers = [
         (
             CONTENT_TYPE,
@@ -99,18 +109,14 @@ fn too_many_requests(retry_after: u32) -> Response {
     (StatusCode::TOO_MANY_REQUESTS, headers, body).into_response()
 }
 
-fn unavailable(retry_after: Option<u32>) -> Response {
-    let message = match retry_after {
-        Some(_) => "apiserver is shutting down",
-        None => "storage error: server is unreachable",
-    };
+fn unavailable(retry_after: u32) -> Response {
     let refusal = Refusal {
         code: StatusCode::SERVICE_UNAVAILABLE,
         reason: "ServiceUnavailable",
-        message: message.to_owned(),
+        message: "apiserver is shutting down".to_owned(),
         details: None,
     };
-    with_retry_after(refusal.into_response(), retry_after)
+    with_retry_after(refusal, retry_after)
 }
 
 fn internal_error(asked: &Asked, retry_after: Option<u32>) -> Response {
@@ -125,19 +131,22 @@ fn internal_error(asked: &Asked, retry_after: Option<u32>) -> Response {
         code: StatusCode::INTERNAL_SERVER_ERROR,
         reason: "ServerTimeout",
         message,
-        details: Some(Box::new(StatusDetails {
-            kind: Some(resource.clone()),
-            retry_after_seconds: Some(i32::try_from(seconds).unwrap_or(i32::MAX)),
-            ..StatusDetails::default()
-        })),
+        details: retry_details(Some(resource.clone()), seconds),
     };
-    with_retry_after(refusal.into_response(), retry_after)
+    with_retry_after(refusal, seconds)
 }
 
-fn with_retry_after(mut answer: Response, seconds: Option<u32>) -> Response {
-    if let Some(seconds) = seconds {
-        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
-    }
+fn retry_details(kind: Option<String>, seconds: u32) -> Option<Box<StatusDetails>> {
+    Some(Box::new(StatusDetails {
+        kind,
+        retry_after_seconds: Some(i32::try_from(seconds).unwrap_or(i32::MAX)),
+        ..StatusDetails::default()
+    }))
+}
+
+fn with_retry_after(refusal: Refusal, seconds: u32) -> Response {
+    let mut answer = refusal.into_response();
+    answer.headers_mut().insert(RETRY_AFTER, seconds.into());
     answer
 }
 

@@ -43,15 +43,16 @@ pub enum Fault {
     /// 409 `Conflict`: for a create in the words of a quota that is counted at the same time, else in those of an object
     /// that was changed meanwhile.
     Conflict,
-    /// 429 in the words of a server with too many requests in flight: plain text, with the header `Retry-After`.
+    /// 429 with the header `Retry-After`: for list and watch a `Status` (the watch cache begins anew), for all others the
+    /// plain text of a server with too many requests in flight.
     TooManyRequests {
         /// Seconds.
         retry_after: u32,
     },
     /// 503 in the words of a server that shuts down, with the header `Retry-After`.
     Unavailable {
-        /// Seconds; `None` for no header, as when etcd cannot be reached.
-        retry_after: Option<u32>,
+        /// Seconds.
+        retry_after: u32,
     },
     /// 500: etcd did not answer in time.
     InternalError {
