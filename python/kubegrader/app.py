@@ -55,7 +55,7 @@ def executor_classes() -> list[type[Any]]:
 
 
 class KubegraderApp(Application):
-    """What ``kubegrader`` is without a subcommand: help, the version, a config file to start with."""
+    """``kubegrader`` without a subcommand: help, the version, a config file to start with."""
 
     name = "kubegrader"
     version = __version__
@@ -82,7 +82,7 @@ class KubegraderApp(Application):
     def print_help(self, classes: bool = False) -> None:  # noqa: FBT001, FBT002  # as traitlets calls it
         """Print the help; with `classes` the executor's traits as well."""
         if classes:
-            self.classes = [*self.classes, *executor_classes()]
+            self.classes = executor_classes()
         super().print_help(classes)
 
     def start(self) -> None:

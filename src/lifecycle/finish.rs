@@ -26,10 +26,12 @@ impl Run<'_> {
         let seen = Instant::now();
         let logs = match end.remains {
             Remains::Nothing => None,
+            _ if self.options.log_limit == 0 => None,
             _ => self.read_log().await,
         };
         match end.remains {
             Remains::Nothing => {}
+            _ if self.options.keep => {}
             Remains::Ended => self.delete(ENDED).await,
             Remains::Running => {
                 self.delete(AT_ONCE).await;

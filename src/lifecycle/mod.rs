@@ -47,7 +47,11 @@ pub struct RunOptions {
     /// Whether a pod that an earlier run of the same submission and attempt left at work is taken over; else it is
     /// stopped and replaced, as must be when the folders that it works on were laid anew.
     pub adopt: bool,
-    /// How many bytes of the log are kept.
+    /// The uid of a pod that is there already: it is not created but watched to its end.
+    pub uid: Option<String>,
+    /// Whether the pod is left to the caller to delete, however it ended. One that is cancelled is deleted all the same.
+    pub keep: bool,
+    /// How many bytes of the log are kept; with 0 it is not read.
     pub log_limit: usize,
     /// The longest pause between two reads of a pod where watching is forbidden.
     pub poll_interval: Duration,
@@ -63,6 +67,8 @@ impl Default for RunOptions {
             submission: None,
             attempt: 1,
             adopt: true,
+            uid: None,
+            keep: false,
             log_limit: 1024 * 1024,
             poll_interval: Duration::from_secs(5),
         }
@@ -167,14 +173,22 @@ impl<'a> Run<'a> {
             &self.steps,
         );
         news.opened().await;
-        self.create().await?;
+        match self.options.uid.clone() {
+            Some(uid) => {
+                // Whoever made it may have left out the label that the watch goes by.
+                news.read_always();
+                self.follow(&uid);
+            }
+            None => self.create().await?,
+        }
         self.observe(&mut news).await
     }
 
     /// Deletes what there is of a pod that has no outcome.
     async fn abandon(&self, error: Error) -> Error {
         self.steps.warn(&error.to_string());
-        if self.created {
+        let is_over = matches!(error, Error::Lost { .. } | Error::NotStarted { .. });
+        if self.created && !(self.options.keep && is_over) {
             self.delete(finish::AT_ONCE).await;
         }
         error

@@ -84,7 +84,7 @@ impl PyCluster {
     }
 
     #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
-                        submission = None, attempt = 1, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
+                        submission = None, attempt = 1, adopt = true, uid = None, keep = false, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
     #[allow(
         clippy::too_many_arguments,
         reason = "they are the keyword arguments that Python sees"
@@ -99,6 +99,8 @@ impl PyCluster {
         submission: Option<String>,
         attempt: u32,
         adopt: bool,
+        uid: Option<String>,
+        keep: bool,
         log_limit: usize,
         poll_interval: f64,
         logger: Option<Py<PyAny>>,
@@ -115,6 +117,8 @@ impl PyCluster {
             submission,
             attempt,
             adopt,
+            uid,
+            keep,
             log_limit,
             poll_interval: convert::seconds("poll_interval", Some(poll_interval))?
                 .unwrap_or_default(),

@@ -1,0 +1,59 @@
+//! `extra_pod_config` and `extra_container_config`: what a site writes over the fields that are made for it.
+//!
+//! As with `KubeSpawner`, a field that is given replaces the one that is there, whole: nothing below it is merged.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::typed::{camel_case, typed};
+
+/// Replaces fields of `target`, a `T`, by those of `extra`; a field that is null is taken away.
+///
+/// # Errors
+/// [`Error::InvalidPod`] names the field that a `T` does not have, or that has the wrong shape.
+pub fn overlay<T: DeserializeOwned + Serialize>(
+    field: &str,
+    target: &mut Value,
+    extra: &Map<String, Value>,
+) -> Result<()> {
+    let given = fields::<T>(field, extra)?;
+    let Some(target) = target.as_object_mut() else {
+        return Err(Error::Internal {
+            step: "making a pod",
+            problem: format!("{field} has nothing to be written over"),
+        });
+    };
+    for (key, value) in given {
+        match value {
+            Some(value) => target.insert(key, value),
+            None => target.remove(&key),
+        };
+    }
+    Ok(())
+}
+
+/// The fields that are given, under Kubernetes' own names; `None` for one that is to be taken away.
+pub(crate) fn fields<T: DeserializeOwned + Serialize>(
+    field: &str,
+    extra: &Map<String, Value>,
+) -> Result<Vec<(String, Option<Value>)>> {
+    let parsed: T = typed(field, Value::Object(extra.clone()))?;
+    let mut kept = serde_json::to_value(&parsed).map_err(|error| Error::InvalidPod {
+        field: field.to_owned(),
+        problem: error.to_string(),
+    })?;
+    let mut take = |key: &str| kept.as_object_mut().and_then(|kept| kept.remove(key));
+    Ok(extra
+        .keys()
+        .map(|key| match take(key) {
+            Some(value) => (key.clone(), Some(value)),
+            None => {
+                let key = camel_case(key);
+                let value = take(&key);
+                (key, value)
+            }
+        })
+        .collect())
+}
