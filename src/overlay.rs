@@ -18,42 +18,29 @@ pub fn overlay<T: DeserializeOwned + Serialize>(
     target: &mut Value,
     extra: &Map<String, Value>,
 ) -> Result<()> {
-    let given = fields::<T>(field, extra)?;
+    let parsed: T = typed(field, Value::Object(extra.clone()))?;
+    let kept = serde_json::to_value(&parsed).map_err(|error| Error::InvalidPod {
+        field: field.to_owned(),
+        problem: error.to_string(),
+    })?;
     let Some(target) = target.as_object_mut() else {
         return Err(Error::Internal {
             step: "making a pod",
             problem: format!("{field} has nothing to be written over"),
         });
     };
-    for (key, value) in given {
-        match value {
-            Some(value) => target.insert(key, value),
-            None => target.remove(&key),
+    for written in extra.keys() {
+        // Kubernetes' spelling, or else Python's.
+        let camel = camel_case(written);
+        let key = if kept.get(written).is_some() {
+            written
+        } else {
+            &camel
+        };
+        match kept.get(key) {
+            Some(value) => target.insert(key.clone(), value.clone()),
+            None => target.remove(key),
         };
     }
     Ok(())
-}
-
-/// The fields that are given, under Kubernetes' own names; `None` for one that is to be taken away.
-pub(crate) fn fields<T: DeserializeOwned + Serialize>(
-    field: &str,
-    extra: &Map<String, Value>,
-) -> Result<Vec<(String, Option<Value>)>> {
-    let parsed: T = typed(field, Value::Object(extra.clone()))?;
-    let mut kept = serde_json::to_value(&parsed).map_err(|error| Error::InvalidPod {
-        field: field.to_owned(),
-        problem: error.to_string(),
-    })?;
-    let mut take = |key: &str| kept.as_object_mut().and_then(|kept| kept.remove(key));
-    Ok(extra
-        .keys()
-        .map(|key| match take(key) {
-            Some(value) => (key.clone(), Some(value)),
-            None => {
-                let key = camel_case(key);
-                let value = take(&key);
-                (key, value)
-            }
-        })
-        .collect())
 }
