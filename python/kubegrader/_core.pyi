@@ -16,6 +16,7 @@ __all__ = [
     "__version__",
     "autograde_pod_name",
     "build_pod",
+    "check_request",
     "completed",
     "configured_image",
     "default_image",
@@ -52,8 +53,14 @@ class RunOptions(TypedDict, total=False):
     adopt: bool
     """Whether a pod that an earlier run of the same submission and attempt left at work is taken
     over (True, the default), or stopped and replaced."""
+    uid: str | None
+    """The uid of a pod that is there already: it is not created, but watched to its end."""
+    keep: bool
+    """Whether the pod is left to the caller to delete, however it ended. One whose run is cancelled
+    is deleted all the same."""
     log_limit: int
-    """Bytes of the log that are kept, half from its beginning and half from its end."""
+    """Bytes of the log that are kept, half from its beginning and half from its end. With 0 it is
+    not read."""
     poll_interval: float
     """Seconds between two reads of a pod, at most, where watching is forbidden."""
     logger: Logger | LoggerAdapter[Any] | None
@@ -295,6 +302,12 @@ def build_pod(request: Mapping[str, Any]) -> dict[str, Any]:
     """Make a submission's Pod from the executor's traits.
 
     Raises `InvalidPodError` and `ImageError`, which name the trait.
+    """
+
+def check_request(request: Mapping[str, Any]) -> None:
+    """Check parts of what `build_pod` takes, each by itself; neither name nor image is needed.
+
+    Raises `InvalidPodError`, which names the part and the entry.
     """
 
 def completed() -> Verdict:

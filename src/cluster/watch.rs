@@ -326,6 +326,8 @@ pub struct Subscription {
     pause: Duration,
     /// A list did not show the pod: it is gone, or newer than the list.
     unsure: bool,
+    /// The watch may not tell of the pod at all.
+    reads: bool,
 }
 
 impl Subscription {
@@ -351,7 +353,13 @@ impl Subscription {
             name: name.to_owned(),
             pause: FIRST_POLL,
             unsure: false,
+            reads: false,
         })
+    }
+
+    /// Reads the pod besides what the watch tells: it may lack the label that the watch goes by.
+    pub fn read_always(&mut self) {
+        self.reads = true;
     }
 
     /// Waits until the watch is open, so that a pod created from now on cannot be missed; not for long, since a pod
@@ -382,7 +390,7 @@ impl Subscription {
                 }
                 // A change of sight only has to be looked at.
                 Ok(()) = self.sight.changed() => {}
-                () = sleep(pause), if blind || self.unsure => {
+                () = sleep(pause), if blind || self.unsure || self.reads => {
                     self.pause = (pause * 3 / 2).min(poll_interval);
                     if let Ok(news) = self.read().await {
                         return self.heard(news);

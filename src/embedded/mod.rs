@@ -25,7 +25,7 @@ mod life;
 mod log_reader;
 mod log_request;
 mod logs;
-mod name_rules;
+pub(crate) mod name_rules;
 mod namespaces;
 mod page;
 mod params;

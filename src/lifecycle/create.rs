@@ -234,10 +234,19 @@ impl Run {
     }
 
     fn owns(&mut self, pod: &PodView, how: &str) {
-        pod.uid().clone_into(&mut self.uid);
+        self.has(pod.uid(), how);
+    }
+
+    /// Takes a pod that the caller has created.
+    pub(super) fn follow(&mut self, uid: &str) {
+        self.has(uid, "followed");
+    }
+
+    fn has(&mut self, uid: &str, how: &str) {
+        uid.clone_into(&mut self.uid);
         self.created = true;
         self.clock.create();
-        self.steps.info(&format!("{how} (uid {})", self.uid));
+        self.steps.info(&format!("{how} (uid {uid})"));
     }
 
     /// The error of a create that will not succeed, with a verdict where the answer is one on the pod.

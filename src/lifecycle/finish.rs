@@ -32,9 +32,12 @@ impl Run {
             Remains::Nothing => None,
             Remains::Ended => {
                 let logs = self.read_log().await;
-                self.delete(ENDED).await;
+                if !self.options.keep {
+                    self.delete(ENDED).await;
+                }
                 logs
             }
+            Remains::Running if self.options.keep => self.read_log().await,
             // Its time is over, whatever the log does: the log can be read while the pod stops.
             Remains::Running => {
                 let (logs, ()) = tokio::join!(self.read_log(), self.stop());
@@ -59,6 +62,9 @@ impl Run {
 
     /// The log of the container that decided; `None` when it cannot be had, which fails nothing.
     async fn read_log(&self) -> Option<String> {
+        if self.options.log_limit == 0 {
+            return None;
+        }
         let container = self.log_container();
         let reading = self.connection.ask(LOG_PATIENCE, |client| async move {
             let pods = Api::namespaced(client, &self.namespace);

@@ -55,7 +55,11 @@ pub struct RunOptions {
     /// Whether a pod that an earlier run of the same submission and attempt left at work is taken over; else it is
     /// stopped and replaced, as must be when the folders that it works on were laid anew.
     pub adopt: bool,
-    /// How many bytes of the log are kept.
+    /// The uid of a pod that is there already: it is not created but watched to its end.
+    pub uid: Option<String>,
+    /// Whether the pod is left to the caller to delete, however it ended. One that is cancelled is deleted all the same.
+    pub keep: bool,
+    /// How many bytes of the log are kept; with 0 it is not read.
     pub log_limit: usize,
     /// The longest pause between two reads of a pod where watching is forbidden.
     pub poll_interval: Duration,
@@ -73,6 +77,8 @@ impl Default for RunOptions {
             max_attempts: 1,
             before_attempt: None,
             adopt: true,
+            uid: None,
+            keep: false,
             log_limit: 1024 * 1024,
             poll_interval: Duration::from_secs(5),
         }
@@ -171,14 +177,22 @@ impl Run {
             &self.steps,
         );
         news.opened().await;
-        Box::pin(self.create()).await?;
+        match self.options.uid.clone() {
+            Some(uid) => {
+                // Whoever made it may have left out the label that the watch goes by.
+                news.read_always();
+                self.follow(&uid);
+            }
+            None => Box::pin(self.create()).await?,
+        }
         self.observe(&mut news).await
     }
 
     /// Deletes what there is of a pod that has no outcome.
     async fn abandon(&self, error: Error) -> Error {
         self.steps.warn(&error.to_string());
-        if self.created {
+        let is_over = matches!(error, Error::Lost { .. } | Error::NotStarted { .. });
+        if self.created && !(self.options.keep && is_over) {
             match error {
                 // It may still write to its folders, and a further attempt would meet it there.
                 Error::Lost { .. } => self.stop().await,

@@ -90,7 +90,8 @@ impl PyCluster {
     }
 
     #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
-                        submission = None, attempt = 1, max_attempts = 1, before_attempt = None, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
+                        submission = None, attempt = 1, max_attempts = 1, before_attempt = None, adopt = true, uid = None,
+                        keep = false, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
     #[allow(
         clippy::too_many_arguments,
         reason = "they are the keyword arguments that Python sees"
@@ -107,6 +108,8 @@ impl PyCluster {
         max_attempts: u32,
         before_attempt: Option<Py<PyAny>>,
         adopt: bool,
+        uid: Option<String>,
+        keep: bool,
         log_limit: usize,
         poll_interval: f64,
         logger: Option<Py<PyAny>>,
@@ -127,6 +130,8 @@ impl PyCluster {
             max_attempts,
             before_attempt: before_attempt.map(before_attempt::of),
             adopt,
+            uid,
+            keep,
             log_limit,
             poll_interval: convert::seconds("poll_interval", Some(poll_interval))?
                 .unwrap_or_default(),

@@ -26,7 +26,8 @@ mod _core {
     use super::pod_run::PyPodRun;
     #[pymodule_export]
     use super::request::{
-        autograde_pod_name, build_pod, completed, configured_image, default_image, no_results,
+        autograde_pod_name, build_pod, check_request, completed, configured_image, default_image,
+        no_results,
     };
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
