@@ -217,6 +217,17 @@ impl Manifest {
         Ok(())
     }
 
+    /// The same Pod for a further attempt, named `<name>-attempt-<number>`.
+    #[must_use]
+    pub fn for_attempt(&self, attempt: u32) -> Self {
+        let mut other = self.clone();
+        let name = name::of_attempt(self.name(), attempt);
+        if let Some(metadata) = other.pod.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("name".to_owned(), name.into());
+        }
+        other
+    }
+
     /// Sets `activeDeadlineSeconds` where the Pod has none: the kubelet then ends it even when nobody watches.
     pub fn set_deadline(&mut self, seconds: i64) {
         if let Some(spec) = self.pod.get_mut("spec").and_then(Value::as_object_mut) {

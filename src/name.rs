@@ -24,6 +24,15 @@ pub fn autograde_pod(user: &str, submission: i64) -> String {
     format!("autograde-job-{}-{submission}", slug.trim_matches('-'))
 }
 
+/// The name of a pod's further attempt: `<name>-attempt-<number>`, within the length that a pod's name may have.
+#[must_use]
+pub fn of_attempt(name: &str, attempt: u32) -> String {
+    let suffix = format!("-attempt-{attempt}");
+    let kept: String = name.chars().take(253 - suffix.len()).collect();
+    // A pod's name has no label that ends with a hyphen.
+    format!("{}{suffix}", kept.trim_end_matches(['-', '.']))
+}
+
 /// Whether a name can be a namespace's: a DNS-1123 label of at most 63 characters ("Object Names and IDs").
 #[must_use]
 pub fn is_namespace(name: &str) -> bool {

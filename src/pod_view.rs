@@ -1,6 +1,6 @@
 //! The part of a Pod that decides its fate: what a watch decodes, and nothing more.
 //!
-//! `spec` (but for the node) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
+//! `spec` (but for the node and the deadline) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,12 +27,14 @@ pub struct PodView {
     pub status: PodStatus,
 }
 
-/// The one field of a Pod's `spec` that the cluster fills in later.
+/// The fields of a Pod's `spec` that its fate hangs on.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SpecView {
     /// The node, once there is one.
     pub node_name: Option<String>,
+    /// The seconds after which the kubelet ends it.
+    pub active_deadline_seconds: Option<i64>,
 }
 
 /// The fields of `ObjectMeta` that are read; all others are skipped without being built.

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from logging import Logger, LoggerAdapter
 from types import TracebackType
 from typing import Any, Literal, TypedDict, final, type_check_only
@@ -17,6 +17,7 @@ __all__ = [
     "__version__",
     "autograde_pod_name",
     "build_pod",
+    "check_request",
     "completed",
     "configured_image",
     "default_image",
@@ -42,12 +43,26 @@ class RunOptions(TypedDict, total=False):
     """The submission that the pod grades: a label, and a word in each line of the log."""
     attempt: int
     """The attempt at the submission, from 1."""
+    max_attempts: int
+    """How many attempts there may be where the cluster breaks one (evicted, preempted, node lost,
+    deleted by someone). Each is a new pod, named ``<name>-attempt-<number>`` from the second on.
+    Default 1."""
+    before_attempt: Callable[[int], object] | None
+    """What has to be done before an attempt after the first, such as putting back folders that the
+    pod before it has written to. Called in a thread of kubegrader's, with the attempt's number, when
+    nothing of the attempt before runs any more; an exception ends the run as `KubegraderError`."""
     adopt: bool
     """Whether a pod that an earlier run of the same submission and attempt left at work is taken
     over (True, the default), or stopped and replaced. The pod of a run that is known to live
     is neither: `NameTakenError`."""
+    uid: str | None
+    """The uid of a pod that is there already: it is not created, but watched to its end."""
+    keep: bool
+    """Whether the pod is left to the caller to delete, however it ended. One whose run is cancelled
+    is deleted all the same."""
     log_limit: int
-    """Bytes of the log that are kept, half from its beginning and half from its end."""
+    """Bytes of the log that are kept, half from its beginning and half from its end. With 0 it is
+    not read."""
     poll_interval: float
     """Seconds between two reads of a pod, at most, where watching is forbidden."""
     reap: bool
@@ -99,7 +114,7 @@ class Timings:
 
     @property
     def queued(self) -> float:
-        """Seconds from the create to a node."""
+        """Seconds from the create to a node, and the wait for a quota before it."""
 
     @property
     def starting(self) -> float:
@@ -143,6 +158,10 @@ class Outcome:
     @property
     def verdict(self) -> Verdict:
         """Why it ended so, and whose fault that was."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it was, from 1."""
 
     @property
     def logs(self) -> str | None:
@@ -269,6 +288,14 @@ class Cluster:
         ``other``.
         """
 
+    @property
+    def staleness(self) -> float:
+        """For how many seconds pods have been run without a live watch; 0.0 while it is live.
+
+        It grows where the watch is forbidden or the API server is away: each pod is then read again
+        and again. For a gauge that an operator looks at.
+        """
+
     def run(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> Outcome:
         """Run a pod to its end, read its log, delete it, and say how it ended.
 
@@ -345,6 +372,12 @@ def build_pod(request: Mapping[str, Any]) -> dict[str, Any]:
     """Make a submission's Pod from the executor's traits.
 
     Raises `InvalidPodError` and `ImageError`, which name the trait.
+    """
+
+def check_request(request: Mapping[str, Any]) -> None:
+    """Check parts of what `build_pod` takes, each by itself; neither name nor image is needed.
+
+    Raises `InvalidPodError`, which names the part and the entry.
     """
 
 def completed() -> Verdict:

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use tower::util::MapRequestLayer;
+use tower::util::{AndThenLayer, MapRequestLayer};
+use tower::{BoxError, ServiceBuilder};
 
 use super::requests::Requests;
+use super::retry_after;
 use crate::error::{Error, Result};
 
 /// Which cluster, as whom, and where in it.
@@ -62,7 +65,31 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
         requests.count(&request);
         request
     });
-    Ok((builder.with_layer(&count).build(), server))
+    let client = builder
+        .with_layer(&AndThenLayer::new(retry_after::into_status))
+        .with_layer(&count)
+        .build();
+    Ok((client, server))
+}
+
+/// A client of a service in this process.
+pub(super) fn in_process<S, B>(service: S, requests: Arc<Requests>) -> kube::Client
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError> + Send + Sync,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let service = ServiceBuilder::new()
+        .map_request(move |request: Request<Body>| {
+            requests.count(&request);
+            request
+        })
+        .and_then(retry_after::into_status)
+        .map_err(Into::into)
+        .service(service);
+    kube::Client::new(service, "default")
 }
 
 /// The configuration, looked for as kubectl and client-go do; the service account only when nothing is named.

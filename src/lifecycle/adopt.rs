@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams, Request};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Run;
-use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::cluster::retry::{Failure, OUTAGE, once};
 use crate::error::{Error, Result};
 use crate::manifest::{annotations, labels};
 use crate::owner::process::UnderWay;
@@ -33,12 +33,16 @@ pub(super) enum Marked {
     Forbidden,
 }
 
-impl Run<'_> {
+impl Run {
     /// Makes the pod say that it is this process's, from its create on.
     pub(super) async fn claim(&mut self) -> Result<()> {
-        let process = self.cluster.process();
+        let process = &self.process;
         let run = self.manifest.label(labels::RUN).unwrap_or_default();
         self.hold.under_way = Some(process.begin(run, &self.namespace, &self.name));
+        if self.options.keep {
+            // The caller's from its end on: an owner that has no run of it any more would count as gone.
+            return Ok(());
+        }
         let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps).await;
         let owners = self.connection.owners();
         let claim = owners.claim(&self.connection, process, beat.is_held).await;
@@ -52,12 +56,7 @@ impl Run<'_> {
     pub(super) async fn owner_of(&self, pod: &PodView) -> Result<Liveness> {
         let mut is_told = false;
         loop {
-            let judge = liveness::liveness(
-                &self.connection,
-                self.cluster.process(),
-                &self.namespace,
-                pod,
-            );
+            let judge = liveness::liveness(&self.connection, &self.process, &self.namespace, pod);
             match judge.await {
                 Liveness::Watched(why) => {
                     if !is_told {
@@ -99,25 +98,21 @@ impl Run<'_> {
 
     /// Changes labels and annotations of a pod; with `exact`, only if it is as it was read.
     pub(super) async fn mark(&self, pod: &PodView, exact: bool, change: &Value) -> Result<Marked> {
-        let mut patience = Patience::new(OUTAGE);
-        loop {
-            let failure = match self.try_to_mark(pod, exact, change).await {
-                Ok(marked) => return Ok(marked),
-                Err(failure) => failure,
-            };
-            patience.wait(failure).await.map_err(|failure| {
-                failure.into_error("marking pod", &self.object(), self.connection.server())
-            })?;
-        }
+        let mark = |client| self.try_to_mark(client, pod, exact, change);
+        let marked = self.connection.ask(OUTAGE, mark).await;
+        marked.map_err(|failure| {
+            failure.into_error("marking pod", &self.object(), self.connection.server())
+        })
     }
 
     async fn try_to_mark(
         &self,
+        client: Client,
         pod: &PodView,
         exact: bool,
         change: &Value,
     ) -> Result<Marked, Failure> {
-        let pods: Api<PodView> = self.connection.pods(&self.namespace);
+        let pods: Api<PodView> = Api::namespaced(client.clone(), &self.namespace);
         let mut metadata = change.clone();
         metadata["uid"] = json!(pod.uid());
         if exact {
@@ -126,16 +121,21 @@ impl Run<'_> {
         let patch = Patch::Merge(json!({"metadata": metadata}));
         let params = PatchParams::default();
         match outcome(once(pods.patch(&self.name, &params, &patch)).await)? {
-            Marked::Forbidden => self.put(pod, exact, change).await,
+            Marked::Forbidden => self.put(&client, pod, exact, change).await,
             marked => Ok(marked),
         }
     }
 
     /// As a patch does, for a Role that allows `update` and not `patch`, as that of grader-service's chart.
-    async fn put(&self, pod: &PodView, exact: bool, change: &Value) -> Result<Marked, Failure> {
+    async fn put(
+        &self,
+        client: &Client,
+        pod: &PodView,
+        exact: bool,
+        change: &Value,
+    ) -> Result<Marked, Failure> {
         let request = Request::new(format!("/api/v1/namespaces/{}/pods", self.namespace));
         let hopeless = |error: kube::core::request::Error| Failure::Hopeless(error.to_string());
-        let client = self.connection.client();
         let get = request
             .get(&self.name, &kube::api::GetParams::default())
             .map_err(hopeless)?;

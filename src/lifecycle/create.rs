@@ -8,6 +8,7 @@ use kube::Api;
 use kube::api::{PostParams, Request};
 use kube::core::Status;
 
+use super::quota::Queue;
 use super::{Run, RunOptions, finish};
 use crate::cause::Cause;
 use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
@@ -62,14 +63,14 @@ enum Found {
     Again(Failure),
 }
 
-impl Run<'_> {
+impl Run {
     /// Creates the pod, or adopts the one that is there already: its state then.
     pub(super) async fn create(&mut self) -> Result<Option<Arc<PodView>>> {
         self.claim().await?;
         if self.options.reap {
             crate::reap::in_background(
                 &self.connection,
-                self.cluster.process(),
+                &self.process,
                 &self.namespace,
                 &self.options.instance,
                 &self.steps,
@@ -86,11 +87,13 @@ impl Run<'_> {
     /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
     async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
+        let mut queue = Queue::default();
         let (mut reloaded, mut replaced) = (false, false);
         loop {
             if self.cancel.is_cancelled() {
                 return Err(self.cancelled());
             }
+            let generation = self.connection.generation();
             let failure = match self.post().await {
                 Ok(pod) => {
                     self.owns(&pod, "created");
@@ -100,9 +103,13 @@ impl Run<'_> {
             };
             if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
                 reloaded = true;
-                self.cluster.reload(&self.connection).await?;
+                self.connection.renew(generation).await?;
                 continue;
             }
+            let Some(failure) = queue.wait(self, failure).await? else {
+                patience = Patience::new(OUTAGE);
+                continue;
+            };
             *unanswered |= failure.is_transient();
             let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
                 match self.look(failure).await? {
@@ -274,13 +281,22 @@ impl Run<'_> {
     }
 
     fn owns(&mut self, pod: &PodView, how: &str) {
-        pod.uid().clone_into(&mut self.uid);
+        self.has(pod.uid(), how);
+    }
+
+    /// Takes a pod that the caller has created.
+    pub(super) fn follow(&mut self, uid: &str) {
+        self.has(uid, "followed");
+    }
+
+    fn has(&mut self, uid: &str, how: &str) {
+        uid.clone_into(&mut self.uid);
         self.created = true;
         if let Some(under_way) = &mut self.hold.under_way {
             under_way.owns(&self.uid);
         }
         self.clock.create();
-        self.steps.info(&format!("{how} (uid {})", self.uid));
+        self.steps.info(&format!("{how} (uid {uid})"));
     }
 
     /// The error of a create that will not succeed, with a verdict where the answer is one on the pod.

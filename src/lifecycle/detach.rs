@@ -47,7 +47,7 @@ impl Detach {
     }
 }
 
-impl Run<'_> {
+impl Run {
     /// Marks the pod as nobody's, so that no reaper takes it and the next run of its submission does. `None`: that cannot
     /// be, and the run goes on.
     pub(super) async fn leave(&mut self) -> Option<Error> {

@@ -34,7 +34,7 @@ pub(super) enum Remains {
     Nothing,
 }
 
-impl Run<'_> {
+impl Run {
     /// Waits until the pod has ended, and says how.
     pub(super) async fn observe(&mut self, news: &mut Subscription) -> Result<End> {
         loop {
@@ -57,14 +57,9 @@ impl Run<'_> {
                 () = self.cancel.cancelled() => return Err(self.cancelled()),
                 told = news.next(self.options.poll_interval) => self.hear(told)?,
                 expired = passed => {
-                    // The watch may be behind: the pod itself has the last word.
-                    let told = timeout(LAST_LOOK, news.read()).await;
-                    let end = match told {
-                        Ok(Ok(told)) => self.hear(told)?,
-                        _ => None,
-                    };
+                    let end = self.last_look(news, expired).await?;
                     match end {
-                        None if self.clock.next() == limit => Some(self.expire(expired)?),
+                        None if self.clock.next() == limit => self.expire(expired)?,
                         end => end,
                     }
                 }
@@ -73,6 +68,46 @@ impl Run<'_> {
                 return Ok(end);
             }
         }
+    }
+
+    /// The watch may be behind, and the status may not say why a pod waits: the pod itself has the last word.
+    async fn last_look(&mut self, news: &Subscription, expired: Expired) -> Result<Option<End>> {
+        let events = async {
+            match expired {
+                Expired::Silence | Expired::Start if self.is_in_trouble() => {
+                    Some(self.read_events(LAST_LOOK).await)
+                }
+                // It will be looked at again.
+                Expired::Silence => Some(None),
+                _ => None,
+            }
+        };
+        let pod = async {
+            match expired {
+                Expired::Silence => None,
+                _ => timeout(LAST_LOOK, news.read()).await.ok(),
+            }
+        };
+        let (told, events) = tokio::join!(pod, events);
+        if let Some(told) = events
+            && self.clock.hear_events(told)
+            && let Some(waiting) = self.clock.waits_for()
+        {
+            self.steps.warn(&format!("waits: {}", waiting.verdict()));
+        }
+        match told {
+            Some(Ok(told)) => self.hear(told),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the pod has a node that has not even made its sandbox: with an image that takes long to pull it has one.
+    fn is_in_trouble(&self) -> bool {
+        self.clock.scheduled.is_some()
+            && self
+                .last
+                .as_ref()
+                .is_some_and(|pod| pod.condition("PodReadyToStartContainers", "True").is_none())
     }
 
     fn hear(&mut self, news: News) -> Result<Option<End>> {
@@ -140,8 +175,10 @@ impl Run<'_> {
         })
     }
 
-    fn expire(&mut self, expired: Expired) -> Result<End> {
+    /// What follows from a limit that was passed; `None` where it was only time to look.
+    fn expire(&mut self, expired: Expired) -> Result<Option<End>> {
         match expired {
+            Expired::Silence => Ok(None),
             Expired::Settling => {
                 let state = self
                     .last
@@ -150,10 +187,10 @@ impl Run<'_> {
                 let Some(State::Ended { verdict, .. }) = state else {
                     return Err(self.not_started(String::new()));
                 };
-                Ok(End {
+                Ok(Some(End {
                     verdict,
                     remains: Remains::Ended,
-                })
+                }))
             }
             Expired::Run => {
                 let limit = self.options.timeout.unwrap_or_default();
@@ -167,10 +204,10 @@ impl Run<'_> {
                     format!("DeadlineExceeded: {text}"),
                 );
                 self.steps.warn(&text);
-                Ok(End {
+                Ok(Some(End {
                     verdict,
                     remains: Remains::Running,
-                })
+                }))
             }
             Expired::Start => {
                 let limit = self.options.start_timeout.unwrap_or_default().as_secs_f64();

@@ -11,8 +11,8 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use kube::{Api, Client};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -26,7 +26,7 @@ use crate::step::Steps;
 
 /// How often it is renewed: a third of its duration, so that one renewal may fail.
 const RENEW: Duration = Duration::from_secs(20);
-/// The pause after a renewal that failed.
+/// How long a renewal may take, and the pause after one that failed.
 const RETRY: Duration = Duration::from_secs(3);
 /// Older than this it is renewed before a new pod promises it.
 const FRESH: Duration = Duration::from_secs(40);
@@ -141,8 +141,6 @@ impl Heartbeat {
 
     /// Makes the Lease, or renews it.
     async fn renew(&self, state: &mut State, connection: &Connection) -> Result<(), Failure> {
-        let leases: Api<Lease> = Api::namespaced(connection.client(), &self.namespace);
-        let params = PostParams::default();
         let mut known = match state {
             State::Held(lease, ..) => Some(lease.as_ref().clone()),
             _ => None,
@@ -150,19 +148,19 @@ impl Heartbeat {
         // At most: replace, found to be gone, create; or create, found to be there, read, replace.
         for _ in 0..4 {
             let now = Timestamp::now();
-            let answer = match &mut known {
-                Some(lease) => {
-                    lease.spec.get_or_insert_default().renew_time = Some(MicroTime(now));
-                    once(leases.replace(&self.name(), &params, lease)).await
-                }
-                None => once(leases.create(&params, &self.lease(now))).await,
-            };
+            if let Some(lease) = &mut known {
+                lease.spec.get_or_insert_default().renew_time = Some(MicroTime(now));
+            }
+            let known_now = known.as_ref();
+            let write = |client| async move { self.write(client, known_now, now).await };
+            let answer = connection.ask(RETRY, write).await;
             match answer {
                 Ok(lease) => {
                     *state = State::Held(Box::new(lease), Instant::now());
                     return Ok(());
                 }
                 Err(Failure::Refused(status)) if status.code == 409 => {
+                    let leases: Api<Lease> = Api::namespaced(connection.client(), &self.namespace);
                     known = Some(once(leases.get(&self.name())).await?);
                 }
                 Err(Failure::Refused(status)) if status.code == 404 && known.is_some() => {
@@ -175,6 +173,20 @@ impl Heartbeat {
             "somebody else writes the Lease {}",
             self.name()
         )))
+    }
+
+    async fn write(
+        &self,
+        client: Client,
+        known: Option<&Lease>,
+        now: Timestamp,
+    ) -> Result<Lease, Failure> {
+        let leases: Api<Lease> = Api::namespaced(client, &self.namespace);
+        let params = PostParams::default();
+        match known {
+            Some(lease) => once(leases.replace(&self.name(), &params, lease)).await,
+            None => once(leases.create(&params, &self.lease(now))).await,
+        }
     }
 
     fn name(&self) -> String {

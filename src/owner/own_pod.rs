@@ -5,6 +5,8 @@
 //! `/dev/termination-log` is `.../pods/<uid>/containers/<container>/<instance>` (Kubernetes, kubelet `makeMounts`; seen
 //! on 1.34), with a new instance for each start of the container.
 
+use std::time::Duration;
+
 use kube::Api;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,8 @@ use crate::cluster::Connection;
 use crate::cluster::retry::{Failure, once};
 use crate::pod_view::PodView;
 
+/// How long a look may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 const NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Which start of which container of which pod this process belongs to.
@@ -94,8 +98,11 @@ impl PodRef {
 
     /// Whether a process in this pod is gone because the pod is; `None` when that cannot be told.
     pub(super) async fn look(&self, connection: &Connection) -> Option<Liveness> {
-        let pods: Api<PodView> = connection.pods(&self.namespace);
-        self.judge(&once(pods.get(&self.name)).await)
+        let look = |client| async move {
+            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
+            once(pods.get(&self.name)).await
+        };
+        self.judge(&connection.ask(PATIENCE, look).await)
     }
 
     fn judge(&self, answer: &Result<PodView, Failure>) -> Option<Liveness> {

@@ -20,6 +20,8 @@ use crate::cluster::{Connection, locked};
 pub(super) const DURATION: Duration = Duration::from_mins(1);
 /// How long two looks may lie apart, so that nothing can have happened in between that hindered the owner.
 const GAP: Duration = Duration::from_secs(30);
+/// How long a look may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a Lease is looked at that is under suspicion.
 pub const LOOK: Duration = Duration::from_secs(10);
 
@@ -81,8 +83,12 @@ impl Owners {
         owner: &str,
     ) -> Option<Liveness> {
         let name = lease_name(owner);
-        let leases: Api<Lease> = Api::namespaced(connection.client(), namespace);
-        let lease = match once(leases.get(&name)).await {
+        let look = |client| {
+            let leases: Api<Lease> = Api::namespaced(client, namespace);
+            let name = &name;
+            async move { once(leases.get(name)).await }
+        };
+        let lease = match connection.ask(PATIENCE, look).await {
             Ok(lease) => Some(lease),
             // The Lease itself, and not the whole kind, is what is not found.
             Err(Failure::Refused(status))

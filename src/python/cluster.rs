@@ -7,6 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::before_attempt;
 use super::convert;
 use super::errors;
 use super::log;
@@ -85,9 +86,14 @@ impl PyCluster {
         Ok(dict)
     }
 
+    #[getter]
+    fn staleness(&self) -> f64 {
+        self.cluster().staleness().as_secs_f64()
+    }
+
     #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
-                        submission = None, attempt = 1, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, reap = true,
-                        logger = None))]
+                        submission = None, attempt = 1, max_attempts = 1, before_attempt = None, adopt = true, uid = None,
+                        keep = false, log_limit = 1_048_576, poll_interval = 5.0, reap = true, logger = None))]
     #[allow(
         clippy::too_many_arguments,
         reason = "they are the keyword arguments that Python sees"
@@ -101,15 +107,21 @@ impl PyCluster {
         instance: String,
         submission: Option<String>,
         attempt: u32,
+        max_attempts: u32,
+        before_attempt: Option<Py<PyAny>>,
         adopt: bool,
+        uid: Option<String>,
+        keep: bool,
         log_limit: usize,
         poll_interval: f64,
         reap: bool,
         logger: Option<Py<PyAny>>,
     ) -> PyResult<PyPodRun> {
         let py = pod.py();
-        if attempt == 0 {
-            return Err(PyValueError::new_err("attempt counts from 1"));
+        for (name, value) in [("attempt", attempt), ("max_attempts", max_attempts)] {
+            if value == 0 {
+                return Err(PyValueError::new_err(format!("{name} counts from 1")));
+            }
         }
         let options = RunOptions {
             namespace,
@@ -118,7 +130,11 @@ impl PyCluster {
             instance,
             submission,
             attempt,
+            max_attempts,
+            before_attempt: before_attempt.map(before_attempt::of),
             adopt,
+            uid,
+            keep,
             log_limit,
             poll_interval: convert::seconds("poll_interval", Some(poll_interval))?
                 .unwrap_or_default(),

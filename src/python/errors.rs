@@ -19,7 +19,7 @@ const fn class(error: &Error) -> &'static str {
         Error::Lost { .. } => "PodLostError",
         Error::Cancelled { .. } => "RunCancelledError",
         Error::Detached { .. } => "RunDetachedError",
-        Error::Internal { .. } => "KubegraderError",
+        Error::BeforeAttempt { .. } | Error::Internal { .. } => "KubegraderError",
     }
 }
 

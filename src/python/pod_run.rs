@@ -11,12 +11,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::errors;
 use super::outcome::PyOutcome;
-use super::runtime::{ForkSafe, Life, UnderWay, current};
+use super::runtime::{ForkSafe, Life, current};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Detach, Outcome, RunOptions, Stop, run};
 use crate::manifest::Manifest;
 use crate::step::Steps;
+use crate::under_way::UnderWay;
 
 /// How often the main thread, when it waits, looks for signals.
 pub(super) const SIGNALS: Duration = Duration::from_millis(25);

@@ -2,6 +2,7 @@
 
 use http::header::DATE;
 use k8s_openapi::jiff::Timestamp;
+use kube::Client;
 use kube::api::{ListParams, Request};
 use kube::client::Body;
 use kube::core::Status;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::age;
 use crate::cluster::Connection;
-use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::cluster::retry::{Failure, OUTAGE, once};
 use crate::manifest::labels;
 use crate::pod_view::PodView;
 
@@ -38,22 +39,19 @@ pub(super) async fn pods(
     );
     let mut params = ListParams::default().labels(&selector).limit(PAGE);
     let (mut all, mut now) = (Vec::new(), None);
-    let mut patience = Patience::new(OUTAGE);
     loop {
-        let (page, date) = match page(connection, namespace, &params).await {
+        let ask = |client| page(client, namespace, &params);
+        let (page, date) = match connection.ask(OUTAGE, ask).await {
             Ok(answer) => answer,
             Err(Failure::Refused(status))
                 if status.code == 410 && params.continue_token.is_some() =>
             {
-                // The history that the next page was to come from is gone: from the beginning, and at once.
+                // The history that the next page was to come from is gone: from the beginning.
                 params.continue_token = None;
                 all.clear();
                 continue;
             }
-            Err(failure) => {
-                patience.wait(failure).await?;
-                continue;
-            }
+            Err(failure) => return Err(failure),
         };
         now = date.or(now);
         let items = page["items"].as_array().map(Vec::as_slice);
@@ -72,14 +70,13 @@ pub(super) async fn pods(
 
 /// One page. kube's own `list` does not show an answer's headers.
 async fn page(
-    connection: &Connection,
+    client: Client,
     namespace: &str,
     params: &ListParams,
 ) -> Result<(Value, Option<Timestamp>), Failure> {
     let request = Request::new(format!("/api/v1/namespaces/{namespace}/pods"))
         .list(params)
         .map_err(|error| Failure::Hopeless(error.to_string()))?;
-    let client = connection.client();
     let answer = async {
         let answer = client.send(request.map(Body::from)).await?;
         let (code, date) = (answer.status(), age::date(answer.headers().get(DATE)));

@@ -13,11 +13,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
 
 pub(crate) use background::{Rounds, in_background};
 
-use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::cluster::retry::{Failure, OUTAGE, once};
 use crate::cluster::{Cluster, Connection};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AT_ONCE, ENDED, RunOptions};
@@ -208,7 +209,6 @@ impl Reaper<'_> {
     }
 
     async fn delete_as_is(&self, name: &str, pod: &PodView) -> Result<(), Failure> {
-        let pods = self.connection.pods(self.namespace);
         let params = DeleteParams {
             grace_period_seconds: Some(if pod.is_terminal() { ENDED } else { AT_ONCE }),
             preconditions: Some(Preconditions {
@@ -217,13 +217,12 @@ impl Reaper<'_> {
             }),
             ..DeleteParams::default()
         };
-        let mut patience = Patience::new(OUTAGE);
-        loop {
-            match once(pods.delete(name, &params)).await {
-                Ok(_) => return Ok(()),
-                Err(failure) => patience.wait(failure).await?,
-            }
-        }
+        let (params, namespace) = (&params, self.namespace);
+        let delete = |client| async move {
+            let pods: Api<PodView> = Api::namespaced(client, namespace);
+            once(pods.delete(name, params)).await.map(drop)
+        };
+        self.connection.ask(OUTAGE, delete).await
     }
 
     fn told(&self, pod: &PodView, action: Action, reason: String) -> Reaped {
