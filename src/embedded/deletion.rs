@@ -6,7 +6,6 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, Preconditions, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::default::now;
 use super::kind::Kind;
 use super::status_body::Refusal;
 
@@ -99,7 +98,7 @@ impl DeleteRequest {
 
     /// The object with its deletion marked; `None` when an earlier delete already does as much.
     #[must_use]
-    pub fn mark<T: Kind>(&self, object: &T) -> Option<T> {
+    pub fn mark<T: Kind>(&self, object: &T, now: Time) -> Option<T> {
         let mut object = object.clone();
         let grace = object.grace(self.grace);
         let metadata = object.metadata_mut();
@@ -111,7 +110,7 @@ impl DeleteRequest {
                 // A later delete may only make it shorter.
                 self.grace.filter(|_| grace < before)?;
                 if grace == 0 {
-                    now()
+                    now
                 } else {
                     shift(&end, grace - before)
                 }
@@ -119,7 +118,7 @@ impl DeleteRequest {
             (Some(_), None) => return None,
             (None, _) => {
                 metadata.generation = metadata.generation.map(|number| number + 1);
-                shift(&now(), grace)
+                shift(&now, grace)
             }
         };
         metadata.deletion_timestamp = Some(moment);

@@ -172,6 +172,7 @@ fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
         return false;
     }
     let fits = selects_this_node(spec);
+    let now = node.store.clock().now();
     let bound = node.store.update(&key_of(pod), false, |old: &Pod| {
         let mut new = old.clone();
         if fits {
@@ -236,13 +237,13 @@ fn selects_this_node(spec: &PodSpec) -> bool {
         .all(|(key, value)| labels.contains(&(key.as_str(), value.as_str())))
 }
 
-fn scheduled(fits: bool) -> PodCondition {
+fn scheduled(fits: bool, now: Time) -> PodCondition {
     PodCondition {
         type_: "PodScheduled".to_owned(),
         status: if fits { "True" } else { "False" }.to_owned(),
         reason: (!fits).then(|| "Unschedulable".to_owned()),
         message: (!fits).then(|| NO_NODE.to_owned()),
-        last_transition_time: Some(now()),
+        last_transition_time: Some(now),
         ..PodCondition::default()
     }
 }

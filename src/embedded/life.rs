@@ -316,6 +316,7 @@ impl Life {
 
     /// Writes the status, when the pod is still this one; that it is gone comes as a wish.
     fn publish(&self) {
+        let now = self.node.store.clock().now();
         let published = self
             .node
             .store
@@ -327,7 +328,7 @@ impl Life {
                     ));
                 }
                 let mut new = old.clone();
-                new.status = Some(self.view.status(old, &now()));
+                new.status = Some(self.view.status(old, &now));
                 Ok(new)
             });
         if let Err(refusal) = published {

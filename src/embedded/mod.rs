@@ -12,6 +12,7 @@
 mod api;
 mod back_off;
 mod body;
+mod clock;
 mod collection;
 mod container;
 mod default;
@@ -55,6 +56,7 @@ use std::time::Duration;
 
 use axum::Router;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::SignedDuration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::Layer;
