@@ -6,7 +6,8 @@
 //! cannot do what a container could, the pod says so in its status.
 //!
 //! Read in this order: `store` (objects and versions), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends).
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`. [`faults`] stand between
+//! clients and all of it.
 
 mod api;
 mod back_off;
