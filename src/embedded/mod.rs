@@ -7,7 +7,8 @@
 //!
 //! Read in this order: `store` and `collection` (objects and versions), `kind` and
 //! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends).
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`. [`faults`] stand between
+//! clients and all of it.
 
 mod api;
 mod back_off;
