@@ -10,6 +10,7 @@
 //! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`. [`faults`] stand between
 //! clients and all of it.
 
+mod access;
 mod api;
 mod back_off;
 mod body;
@@ -20,7 +21,9 @@ mod default;
 mod deletion;
 mod discovery;
 mod event;
+mod eviction;
 pub mod faults;
+mod form;
 mod identity;
 mod kind;
 mod kubelet;
@@ -45,8 +48,10 @@ mod status_body;
 mod store;
 mod strict;
 mod table;
+mod table_pod;
 mod validate;
 mod validate_event;
+mod validate_resources;
 mod validate_volume;
 mod watch;
 
