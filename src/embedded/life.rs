@@ -21,6 +21,11 @@ use super::launch::Problem;
 use super::pod_status::{ContainerView, PodView, State};
 use super::process::Tree;
 use super::status_body::{PODS, Refusal};
+use super::volumes::{self, Volumes};
+
+/// A kubelet's pauses between its attempts to set up a volume, which double.
+const FIRST_MOUNT_RETRY: Duration = Duration::from_millis(500);
+const LAST_MOUNT_RETRY: Duration = Duration::from_secs(122);
 
 const DEADLINE: (&str, &str) = (
     "DeadlineExceeded",
@@ -41,6 +46,9 @@ pub struct Life {
     report: mpsc::UnboundedSender<Ending>,
     running: Vec<(Slot, Arc<Tree>)>,
     restarts: Vec<(Slot, Instant)>,
+    /// `None` until all are set up.
+    volumes: Option<Volumes>,
+    mount_retry: Option<(Instant, Duration)>,
     deadline: Option<Instant>,
     stop_began: Option<Instant>,
     kill_at: Option<Instant>,
@@ -96,6 +104,8 @@ impl Life {
             report,
             running: Vec::new(),
             restarts: Vec::new(),
+            volumes: None,
+            mount_retry: None,
             stop_began: None,
             kill_at: None,
         }
@@ -104,9 +114,8 @@ impl Life {
     /// Lives until the pod is gone or the node stops.
     pub async fn run(mut self) {
         self.publish();
-        self.view.ready_to_start = true;
         self.obey();
-        self.go_on().await;
+        self.set_up_volumes(FIRST_MOUNT_RETRY).await;
         while !self.is_over() {
             if !self.next_thing().await {
                 return self.abandon().await;
@@ -133,9 +142,34 @@ impl Life {
             }
             () = at(self.kill_at) => self.kill(),
             () = at(restart) => self.restart_due().await,
+            () = at(self.mount_retry.map(|(at, _)| at)) => {
+                let pause = self.mount_retry.map_or(FIRST_MOUNT_RETRY, |(_, pause)| pause);
+                self.set_up_volumes((pause * 2).min(LAST_MOUNT_RETRY)).await;
+            }
             () = self.node.stop.cancelled() => return false,
         }
         true
+    }
+
+    /// Sets up the volumes and goes on, or tries again after a pause.
+    async fn set_up_volumes(&mut self, pause: Duration) {
+        self.mount_retry = None;
+        if self.view.stopping {
+            return;
+        }
+        let (pod, folder) = (Arc::clone(&self.pod), self.folder.clone());
+        let set_up = tokio::task::spawn_blocking(move || volumes::set_up(&pod, &folder));
+        match set_up.await {
+            Ok(Ok(volumes)) => {
+                self.volumes = Some(volumes);
+                self.view.ready_to_start = true;
+                self.go_on().await;
+            }
+            failed => {
+                tracing::debug!(uid = %self.uid, ?failed, "setting up volumes");
+                self.mount_retry = Some((Instant::now() + pause, pause));
+            }
+        }
     }
 
     /// Nothing runs, nothing will run, and the status says why.
@@ -170,6 +204,7 @@ impl Life {
         self.kill_at = Some(self.kill_at.map_or(end, |at| at.min(end)));
         self.view.stopping = true;
         self.restarts.clear();
+        self.mount_retry = None;
         if first {
             self.running.iter().for_each(|(_, tree)| tree.terminate());
             self.publish();
@@ -228,12 +263,14 @@ impl Life {
         };
         let container = container.unwrap_or_default();
         let attempt = self.slot(slot).restarts;
+        let no_volumes = Volumes::new();
         let started = container::Start {
             slot,
             container: &container,
             attempt,
             pod: &self.pod,
             folder: &self.folder,
+            volumes: self.volumes.as_ref().unwrap_or(&no_volumes),
             report: &self.report,
         };
         let state = match started.begin(&self.node).await {
@@ -244,7 +281,7 @@ impl Life {
             Err(Problem::Config(message)) => waiting("CreateContainerConfigError", message),
             Err(Problem::Create(message)) => waiting("CreateContainerError", message),
             Err(Problem::Start(message)) => {
-                let ended = container::never_started(message);
+                let ended = container::never_started(self.node.container_id(), message);
                 // The ending comes through the channel like every other, after this status.
                 let _ = self.report.send(Ending {
                     slot,

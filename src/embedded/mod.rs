@@ -23,6 +23,8 @@ mod life;
 mod log_reader;
 mod log_request;
 mod logs;
+mod memory;
+mod mounts;
 mod name_rules;
 mod namespaces;
 mod page;
@@ -30,6 +32,8 @@ mod params;
 mod patch;
 mod pod_status;
 mod process;
+mod quantity;
+mod sandbox;
 mod selector;
 mod serve;
 mod status_body;
@@ -38,7 +42,11 @@ mod strict;
 mod table;
 mod validate;
 mod validate_volume;
+mod variables;
+mod view;
+mod volumes;
 mod watch;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -48,10 +56,11 @@ use axum::Router;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+pub use sandbox::Means;
 pub use serve::Server;
 
 use api::Api;
-use kubelet::{Node, PrivateRoot};
+use kubelet::Node;
 use logs::LogBook;
 use store::Store;
 
@@ -62,6 +71,8 @@ pub struct Options {
     pub kubelet: bool,
     /// `PATH` of containers that set none; `None` means that of this process.
     pub path: Option<OsString>,
+    /// What the kubelet may use of this machine to honour more of a pod's spec.
+    pub means: Means,
     /// How many events are kept for watches that begin in the past or fall behind.
     pub history: usize,
 }
@@ -71,6 +82,7 @@ impl Default for Options {
         Self {
             kubelet: true,
             path: None,
+            means: Means::default(),
             history: 10_000,
         }
     }
@@ -104,17 +116,8 @@ impl EmbeddedCluster {
         };
         let tasks = TaskTracker::new();
         if options.kubelet {
-            let node = Node {
-                store: Arc::clone(&api.store),
-                logs: Arc::clone(&api.logs),
-                root: PrivateRoot::choose(),
-                path: options
-                    .path
-                    .or_else(|| std::env::var_os("PATH"))
-                    .unwrap_or_default(),
-                stop: api.stop.clone(),
-                tasks: tasks.clone(),
-            };
+            let path = options.path.or_else(|| std::env::var_os("PATH"));
+            let node = Node::new(&api, options.means, path.unwrap_or_default(), tasks.clone());
             tasks.spawn(kubelet::run(Arc::new(node)));
         }
         let inner = Inner {
