@@ -93,9 +93,7 @@ async fn a_container_that_must_not_be_root_is_refused_under_root() {
     body["spec"]["securityContext"] = json!({"runAsNonRoot": true, "runAsUser": 0});
     let message = scene.refused(&body).await;
     assert!(
-        message.starts_with(
-            "container has runAsNonRoot and image will run as root (pod: \"a_default("
-        ),
+        message.starts_with("container's runAsUser breaks non-root policy (pod: \"a_default("),
         "{message}"
     );
 }

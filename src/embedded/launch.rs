@@ -34,6 +34,16 @@ pub enum Problem {
     Start(String),
 }
 
+impl Problem {
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Config(message) | Self::Create(message) | Self::Start(message) => message,
+        }
+    }
+}
+
 /// A new run and what it may use.
 #[derive(Debug)]
 pub struct Run<'a> {
@@ -218,9 +228,12 @@ fn user(pod: &Pod, spec: &PodSpec, container: &Container) -> Result<Option<(u32,
             text(&metadata.namespace),
             text(&metadata.uid),
         );
-        let message = format!(
-            "container has runAsNonRoot and image will run as root (pod: \"{pod_name}_{namespace}({uid})\", container: {name})"
-        );
+        let what = if own.run_as_user.or(shared.run_as_user).is_some() {
+            "container's runAsUser breaks non-root policy"
+        } else {
+            "container has runAsNonRoot and image will run as root"
+        };
+        let message = format!("{what} (pod: \"{pod_name}_{namespace}({uid})\", container: {name})");
         return Err(Problem::Config(message));
     }
     let same = user == i64::from(me) && group.is_none_or(|group| group == i64::from(my_group));

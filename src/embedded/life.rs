@@ -21,6 +21,7 @@ use super::launch::Problem;
 use super::pod_status::{ContainerView, PodView, State};
 use super::process::Tree;
 use super::status_body::{PODS, Refusal};
+use super::teller::{Named, Teller};
 use super::volumes::{self, Volumes};
 
 /// A kubelet's pauses between its attempts to set up a volume, which double.
@@ -37,6 +38,7 @@ const DEADLINE: (&str, &str) = (
 pub struct Life {
     node: Arc<Node>,
     pod: Arc<Pod>,
+    teller: Teller,
     spec: PodSpec,
     uid: String,
     folder: PathBuf,
@@ -50,6 +52,8 @@ pub struct Life {
     volumes: Option<Volumes>,
     mount_retry: Option<(Instant, Duration)>,
     deadline: Option<Instant>,
+    /// Those who were asked to end.
+    asked: Vec<Slot>,
     stop_began: Option<Instant>,
     kill_at: Option<Instant>,
 }
@@ -78,6 +82,11 @@ impl Life {
             },
             last: None,
             restarts: 0,
+            sidecar: false,
+        };
+        let init = |one: &Container| ContainerView {
+            sidecar: one.restart_policy.as_deref() == Some("Always"),
+            ..view(one)
         };
         let (report, endings) = mpsc::unbounded_channel();
         let seconds = spec
@@ -86,15 +95,17 @@ impl Life {
         Self {
             folder: node.root.path().join(&uid),
             view: PodView {
-                init: spec.init_containers.iter().flatten().map(view).collect(),
+                init: spec.init_containers.iter().flatten().map(init).collect(),
                 main: spec.containers.iter().map(view).collect(),
                 start: now(),
                 ready_to_start: false,
+                torn_down: false,
                 settled: false,
                 failure: None,
                 stopping: false,
             },
             deadline: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            teller: Teller::new(Arc::clone(&node), Arc::clone(&pod)),
             node,
             pod,
             spec,
@@ -106,6 +117,7 @@ impl Life {
             restarts: Vec::new(),
             volumes: None,
             mount_retry: None,
+            asked: Vec::new(),
             stop_began: None,
             kill_at: None,
         }
@@ -138,7 +150,8 @@ impl Life {
             () = at(self.deadline) => {
                 self.deadline = None;
                 self.view.failure = Some(DEADLINE);
-                self.stop(self.spec.termination_grace_period_seconds.unwrap_or(30).try_into().unwrap_or(0));
+                self.teller.deadline_exceeded(DEADLINE.1);
+                self.stop(self.grace());
             }
             () = at(self.kill_at) => self.kill(),
             () = at(restart) => self.restart_due().await,
@@ -167,6 +180,9 @@ impl Life {
             }
             failed => {
                 tracing::debug!(uid = %self.uid, ?failed, "setting up volumes");
+                for fault in failed.into_iter().flat_map(Result::err).flatten() {
+                    self.teller.failed_mount(&fault);
+                }
                 self.mount_retry = Some((Instant::now() + pause, pause));
             }
         }
@@ -177,7 +193,20 @@ impl Life {
         if !self.running.is_empty() || !self.restarts.is_empty() {
             return false;
         }
-        self.view.stopping || matches!(self.view.phase(self.policy()), "Succeeded" | "Failed")
+        self.view.stopping || self.has_final_phase()
+    }
+
+    fn has_final_phase(&self) -> bool {
+        matches!(self.view.phase(self.policy()), "Succeeded" | "Failed")
+    }
+
+    fn is_sidecar(&self, slot: Slot) -> bool {
+        matches!(slot, Slot::Init(index) if self.view.init[index].sidecar)
+    }
+
+    fn grace(&self) -> u64 {
+        let seconds = self.spec.termination_grace_period_seconds.unwrap_or(30);
+        u64::try_from(seconds).unwrap_or(0)
     }
 
     fn policy(&self) -> &str {
@@ -206,8 +235,43 @@ impl Life {
         self.restarts.clear();
         self.mount_retry = None;
         if first {
-            self.running.iter().for_each(|(_, tree)| tree.terminate());
+            self.ask_to_end();
             self.publish();
+        }
+    }
+
+    /// Asks the containers to end: first all but the sidecars, then one sidecar after the other, the last first.
+    fn ask_to_end(&mut self) {
+        let slots = self.running.iter().map(|(slot, _)| *slot);
+        let (sidecars, others): (Vec<Slot>, Vec<Slot>) =
+            slots.partition(|slot| self.is_sidecar(*slot));
+        let last = sidecars.into_iter().max_by_key(|slot| match slot {
+            Slot::Init(index) | Slot::Main(index) => *index,
+        });
+        let next = if others.is_empty() {
+            last.into_iter().collect()
+        } else {
+            others
+        };
+        for (slot, tree) in &self.running {
+            if next.contains(slot) && !self.asked.contains(slot) {
+                self.teller.killing(self.named(*slot));
+                tree.terminate();
+            }
+        }
+        self.asked.extend(next);
+    }
+
+    /// When all else has ended, the sidecars end too.
+    fn end_sidecars(&mut self) {
+        if self.view.stopping || !self.has_final_phase() {
+            return;
+        }
+        self.restarts.clear();
+        if self.running.iter().all(|(slot, _)| self.is_sidecar(*slot)) && !self.running.is_empty() {
+            let end = Instant::now() + Duration::from_secs(self.grace());
+            self.kill_at.get_or_insert(end);
+            self.ask_to_end();
         }
     }
 
@@ -225,13 +289,19 @@ impl Life {
         }
         let waiting =
             |one: &ContainerView| matches!(one.state, State::Waiting { .. }) && one.last.is_none();
-        let blocking = self
-            .view
-            .init
-            .iter()
-            .position(|one| !matches!(&one.state, State::Ended(end) if end.code == 0));
+        let mut blocking;
+        loop {
+            blocking = self.view.init.iter().position(|one| !one.is_initialized());
+            let Some(index) = blocking.filter(|index| waiting(&self.view.init[*index])) else {
+                break;
+            };
+            self.start(Slot::Init(index)).await;
+            if !self.view.init[index].is_initialized() {
+                break;
+            }
+            self.publish();
+        }
         match blocking {
-            Some(index) if waiting(&self.view.init[index]) => self.start(Slot::Init(index)).await,
             Some(_) => {}
             None => {
                 for index in 0..self.view.main.len() {
@@ -242,6 +312,14 @@ impl Life {
             }
         }
         self.publish();
+    }
+
+    fn named(&self, slot: Slot) -> Named<'_> {
+        let name = match slot {
+            Slot::Init(index) => &self.view.init[index].name,
+            Slot::Main(index) => &self.view.main[index].name,
+        };
+        Named { slot, name }
     }
 
     fn slot(&mut self, slot: Slot) -> &mut ContainerView {
@@ -273,7 +351,21 @@ impl Life {
             volumes: self.volumes.as_ref().unwrap_or(&no_volumes),
             report: &self.report,
         };
-        let state = match started.begin(&self.node).await {
+        let named = Named {
+            slot,
+            name: &container.name,
+        };
+        let image = container.image.as_deref().unwrap_or_default();
+        self.teller.pulled(named, image);
+        let begun = started.begin(&self.node).await;
+        if !matches!(begun, Err(Problem::Config(_) | Problem::Create(_))) {
+            self.teller.created(named);
+        }
+        match &begun {
+            Ok(_) => self.teller.started(named),
+            Err(problem) => self.teller.failed(named, problem.message()),
+        }
+        let state = match begun {
             Ok((id, tree)) => {
                 self.running.push((slot, tree));
                 State::Running { id, started: now() }
@@ -301,7 +393,8 @@ impl Life {
         }
         self.slot(slot).state = State::Ended(ended);
         let again = match self.policy() {
-            _ if self.view.stopping => false,
+            _ if self.view.stopping || self.has_final_phase() => false,
+            _ if self.is_sidecar(slot) => true,
             "Never" => false,
             "OnFailure" => code != 0,
             _ => code != 0 || matches!(slot, Slot::Main(_)),
@@ -311,14 +404,17 @@ impl Life {
         }
         if again {
             self.plan_restart(slot);
+        } else if self.view.stopping {
+            self.ask_to_end();
         } else {
             self.go_on().await;
+            self.end_sidecars();
         }
     }
 
     fn plan_restart(&mut self, slot: Slot) {
         let pause = back_off::pause(self.slot(slot).restarts);
-        let (namespace, name) = key_of(&self.pod);
+        let (namespace, name) = key_of(&*self.pod);
         let uid = self.uid.clone();
         let view = self.slot(slot);
         if let State::Ended(ended) = &view.state {
@@ -331,6 +427,7 @@ impl Life {
                 view.name
             );
             view.state = waiting("CrashLoopBackOff", message);
+            self.teller.back_off(self.named(slot));
             self.publish();
         }
         self.restarts.push((slot, Instant::now() + pause));
@@ -351,17 +448,20 @@ impl Life {
 
     /// Writes the status, when the pod is still this one; that it is gone comes as a wish.
     fn publish(&self) {
-        let published = self.node.store.update(&key_of(&self.pod), false, |old| {
-            if old.metadata.uid.as_ref() != Some(&self.uid) {
-                return Err(Refusal::not_found(
-                    PODS,
-                    old.metadata.name.as_deref().unwrap_or_default(),
-                ));
-            }
-            let mut new = old.clone();
-            new.status = Some(self.view.status(old, &now()));
-            Ok(new)
-        });
+        let published = self
+            .node
+            .store
+            .update(&key_of(&*self.pod), false, |old: &Pod| {
+                if old.metadata.uid.as_ref() != Some(&self.uid) {
+                    return Err(Refusal::not_found(
+                        PODS,
+                        old.metadata.name.as_deref().unwrap_or_default(),
+                    ));
+                }
+                let mut new = old.clone();
+                new.status = Some(self.view.status(old, &now()));
+                Ok(new)
+            });
         if let Err(refusal) = published {
             tracing::debug!(uid = %self.uid, %refusal.message, "publishing a pod's status");
         }
@@ -372,6 +472,8 @@ impl Life {
         if self.stop_began.is_none() {
             // First the ended containers, then the phase.
             self.publish();
+        } else {
+            self.lose_waiting();
         }
         self.view.settled = true;
         self.publish();
@@ -383,7 +485,7 @@ impl Life {
                     let gone = self
                         .node
                         .store
-                        .delete(&key_of(&self.pod), &DeleteRequest::at_once(&self.uid));
+                        .delete::<Pod>(&key_of(&*self.pod), &DeleteRequest::at_once(&self.uid));
                     if gone.is_err() {
                         return;
                     }
@@ -393,6 +495,38 @@ impl Life {
             tokio::select! {
                 changed = self.wish.changed() => if changed.is_err() { return },
                 () = self.node.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// A pod is stopped whose containers never ran: what they waited for is forgotten, then they are lost.
+    fn lose_waiting(&mut self) {
+        let never =
+            |one: &ContainerView| matches!(one.state, State::Waiting { .. }) && one.last.is_none();
+        let initialized = self.view.init.iter().all(ContainerView::is_initialized);
+        if !initialized || !self.view.main.iter().any(never) {
+            return;
+        }
+        let reason = if self.view.init.is_empty() {
+            "ContainerCreating"
+        } else {
+            "PodInitializing"
+        };
+        let states = [
+            State::Waiting {
+                reason,
+                message: None,
+            },
+            State::Lost,
+        ];
+        for state in states {
+            for one in self.view.main.iter_mut().filter(|one| never(one)) {
+                one.state = state.clone();
+            }
+            if !matches!(state, State::Lost) {
+                self.publish();
+                self.view.torn_down = true;
+                self.publish();
             }
         }
     }

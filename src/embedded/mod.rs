@@ -5,18 +5,21 @@
 //! codes, words and the order of a pod's statuses are those of a real Kubernetes 1.34; where a process
 //! cannot do what a container could, the pod says so in its status.
 //!
-//! Read in this order: `store` (objects and versions), `watch` (streams of changes), `api` (paths and verbs),
+//! Read in this order: `store` and `collection` (objects and versions), `kind` and
+//! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
 //! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends).
 
 mod api;
 mod back_off;
 mod body;
+mod collection;
 mod container;
 mod default;
 mod deletion;
 mod discovery;
 mod event;
 mod identity;
+mod kind;
 mod kubelet;
 mod launch;
 mod life;
@@ -33,14 +36,19 @@ mod patch;
 mod pod_status;
 mod process;
 mod quantity;
+mod record;
+mod resource;
 mod sandbox;
 mod selector;
 mod serve;
+mod served;
 mod status_body;
 mod store;
 mod strict;
 mod table;
+mod teller;
 mod validate;
+mod validate_event;
 mod validate_volume;
 mod variables;
 mod view;
@@ -53,9 +61,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use k8s_openapi::api::core::v1::Pod;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+pub use record::{EventType, Report, Reporter};
 pub use sandbox::Means;
 pub use serve::Server;
 
@@ -149,6 +159,12 @@ impl EmbeddedCluster {
     /// When the socket or the file cannot be made.
     pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
         serve::serve(self.router(), dir, self.inner.api.stop.child_token()).await
+    }
+
+    /// Records an event about a pod as the kubelet, the scheduler or a controller would: the same thing again is
+    /// counted, and many alike become one. Nothing is recorded in a namespace that is not there or is going.
+    pub fn record_event(&self, pod: &Pod, report: &Report<'_>) {
+        self.inner.api.store.record_event(pod, report);
     }
 
     /// Kills all containers with everything that came out of them, ends all watches and followed logs, and
