@@ -19,6 +19,7 @@ use super::mounts::mounts;
 use super::process::Launch;
 use super::quantity::Amount;
 use super::sandbox::Wrapping;
+use super::unsupported;
 use super::variables::{expand, variables};
 use super::view::{Mount, View};
 use super::volumes::Volumes;
@@ -76,6 +77,7 @@ pub struct Prepared {
 /// What a kubelet would say in the container's status.
 pub fn prepare(pod: &Pod, container: &Container, run: &Run<'_>) -> Result<Prepared, Problem> {
     let spec = pod.spec.clone().unwrap_or_default();
+    unsupported::check(&spec, container)?;
     let user = user(pod, &spec, container)?;
     let variables = variables(pod, container)?;
     let mounts = mounts(container, run.volumes, &variables, run.id)?;

@@ -399,6 +399,10 @@ impl Life {
             "OnFailure" => code != 0,
             _ => code != 0 || matches!(slot, Slot::Main(_)),
         };
+        if self.is_sidecar(slot) && self.running.is_empty() && self.has_final_phase() {
+            // With the last sidecar the place to run in goes.
+            self.view.torn_down = true;
+        }
         if !self.is_over() || again {
             self.publish();
         }

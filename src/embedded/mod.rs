@@ -47,6 +47,7 @@ mod store;
 mod strict;
 mod table;
 mod teller;
+mod unsupported;
 mod validate;
 mod validate_event;
 mod validate_volume;
