@@ -3,6 +3,8 @@
 //! One task owns all of it and waits for the next thing to happen: a container ends, the pod is deleted, its
 //! deadline passes, a grace is over, a restart is due.
 
+mod ending;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +16,10 @@ use tokio::time::{Instant, sleep_until};
 use super::back_off;
 use super::container::{self, Ending, Slot};
 use super::default::now;
-use super::deletion::DeleteRequest;
 use super::event::key_of;
 use super::kubelet::{Node, Wish};
 use super::launch::Problem;
-use super::pod_status::{ContainerView, PodView, State};
+use super::pod_status::{ContainerView, Place, PodView, State};
 use super::process::Tree;
 use super::status_body::{PODS, Refusal};
 use super::teller::{Named, Teller};
@@ -98,8 +99,7 @@ impl Life {
                 init: spec.init_containers.iter().flatten().map(init).collect(),
                 main: spec.containers.iter().map(view).collect(),
                 start: now(),
-                ready_to_start: false,
-                torn_down: false,
+                place: Place::Missing,
                 settled: false,
                 failure: None,
                 stopping: false,
@@ -175,12 +175,12 @@ impl Life {
         match set_up.await {
             Ok(Ok(volumes)) => {
                 self.volumes = Some(volumes);
-                self.view.ready_to_start = true;
+                self.view.place = Place::Ready;
                 self.go_on().await;
             }
             failed => {
                 tracing::debug!(uid = %self.uid, ?failed, "setting up volumes");
-                for fault in failed.into_iter().flat_map(Result::err).flatten() {
+                for fault in failed.into_iter().filter_map(Result::err).flatten() {
                     self.teller.failed_mount(&fault);
                 }
                 self.mount_retry = Some((Instant::now() + pause, pause));
@@ -222,63 +222,6 @@ impl Life {
                 self.stop(0);
                 self.kill();
             }
-        }
-    }
-
-    /// Asks all containers to end, and sets when they must; a later call can only make it sooner.
-    fn stop(&mut self, seconds: u64) {
-        let first = self.stop_began.is_none();
-        let began = *self.stop_began.get_or_insert_with(Instant::now);
-        let end = began + Duration::from_secs(seconds);
-        self.kill_at = Some(self.kill_at.map_or(end, |at| at.min(end)));
-        self.view.stopping = true;
-        self.restarts.clear();
-        self.mount_retry = None;
-        if first {
-            self.ask_to_end();
-            self.publish();
-        }
-    }
-
-    /// Asks the containers to end: first all but the sidecars, then one sidecar after the other, the last first.
-    fn ask_to_end(&mut self) {
-        let slots = self.running.iter().map(|(slot, _)| *slot);
-        let (sidecars, others): (Vec<Slot>, Vec<Slot>) =
-            slots.partition(|slot| self.is_sidecar(*slot));
-        let last = sidecars.into_iter().max_by_key(|slot| match slot {
-            Slot::Init(index) | Slot::Main(index) => *index,
-        });
-        let next = if others.is_empty() {
-            last.into_iter().collect()
-        } else {
-            others
-        };
-        for (slot, tree) in &self.running {
-            if next.contains(slot) && !self.asked.contains(slot) {
-                self.teller.killing(self.named(*slot));
-                tree.terminate();
-            }
-        }
-        self.asked.extend(next);
-    }
-
-    /// When all else has ended, the sidecars end too.
-    fn end_sidecars(&mut self) {
-        if self.view.stopping || !self.has_final_phase() {
-            return;
-        }
-        self.restarts.clear();
-        if self.running.iter().all(|(slot, _)| self.is_sidecar(*slot)) && !self.running.is_empty() {
-            let end = Instant::now() + Duration::from_secs(self.grace());
-            self.kill_at.get_or_insert(end);
-            self.ask_to_end();
-        }
-    }
-
-    fn kill(&mut self) {
-        self.kill_at = None;
-        for (_, tree) in &self.running {
-            self.node.tasks.spawn(Arc::clone(tree).kill());
         }
     }
 
@@ -401,7 +344,7 @@ impl Life {
         };
         if self.is_sidecar(slot) && self.running.is_empty() && self.has_final_phase() {
             // With the last sidecar the place to run in goes.
-            self.view.torn_down = true;
+            self.view.place = Place::Gone;
         }
         if !self.is_over() || again {
             self.publish();
@@ -468,90 +411,6 @@ impl Life {
             });
         if let Err(refusal) = published {
             tracing::debug!(uid = %self.uid, %refusal.message, "publishing a pod's status");
-        }
-    }
-
-    /// Publishes the end, and waits until the pod is deleted when it was not.
-    async fn settle(&mut self) {
-        if self.stop_began.is_none() {
-            // First the ended containers, then the phase.
-            self.publish();
-        } else {
-            self.lose_waiting();
-        }
-        self.view.settled = true;
-        self.publish();
-        loop {
-            let wish = *self.wish.borrow_and_update();
-            match wish {
-                Wish::Gone => return,
-                Wish::Stop(_) => {
-                    let gone = self
-                        .node
-                        .store
-                        .delete::<Pod>(&key_of(&*self.pod), &DeleteRequest::at_once(&self.uid));
-                    if gone.is_err() {
-                        return;
-                    }
-                }
-                Wish::Run => {}
-            }
-            tokio::select! {
-                changed = self.wish.changed() => if changed.is_err() { return },
-                () = self.node.stop.cancelled() => return,
-            }
-        }
-    }
-
-    /// A pod is stopped whose containers never ran: what they waited for is forgotten, then they are lost.
-    fn lose_waiting(&mut self) {
-        let never =
-            |one: &ContainerView| matches!(one.state, State::Waiting { .. }) && one.last.is_none();
-        let initialized = self.view.init.iter().all(ContainerView::is_initialized);
-        if !initialized || !self.view.main.iter().any(never) {
-            return;
-        }
-        let reason = if self.view.init.is_empty() {
-            "ContainerCreating"
-        } else {
-            "PodInitializing"
-        };
-        let states = [
-            State::Waiting {
-                reason,
-                message: None,
-            },
-            State::Lost,
-        ];
-        for state in states {
-            for one in self.view.main.iter_mut().filter(|one| never(one)) {
-                one.state = state.clone();
-            }
-            if !matches!(state, State::Lost) {
-                self.publish();
-                self.view.torn_down = true;
-                self.publish();
-            }
-        }
-    }
-
-    /// The node stops: all processes go now, and nothing more is published.
-    async fn abandon(mut self) {
-        self.kill();
-        while !self.running.is_empty() {
-            let Some(ending) = self.endings.recv().await else {
-                break;
-            };
-            self.running.retain(|(slot, _)| *slot != ending.slot);
-        }
-        self.remove_folder().await;
-    }
-
-    async fn remove_folder(&self) {
-        if let Err(error) = tokio::fs::remove_dir_all(&self.folder).await
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(folder = %self.folder.display(), %error, "removing a pod's private folder");
         }
     }
 }

@@ -78,6 +78,17 @@ pub struct ContainerView {
     pub sidecar: bool,
 }
 
+/// The place that a pod's containers run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is not made yet: volumes are missing.
+    Missing,
+    /// Containers can start.
+    Ready,
+    /// It is gone again.
+    Gone,
+}
+
 /// A pod as its kubelet sees it.
 #[derive(Debug, Clone)]
 pub struct PodView {
@@ -87,10 +98,8 @@ pub struct PodView {
     pub main: Vec<ContainerView>,
     /// `status.startTime`.
     pub start: Time,
-    /// There is a place to run in: `PodReadyToStartContainers`.
-    pub ready_to_start: bool,
-    /// The place to run in is gone again.
-    pub torn_down: bool,
+    /// Is there a place to run in: `PodReadyToStartContainers`?
+    pub place: Place,
     /// All is torn down: the phase may say how it ended.
     pub settled: bool,
     /// `status.reason` and `status.message` of a pod that the kubelet itself ended.
@@ -186,16 +195,15 @@ impl PodView {
             host_ips: Some(vec![HostIP {
                 ip: ADDRESS.to_owned(),
             }]),
-            pod_ip: self
-                .ready_to_start
-                .then(|| ADDRESS.to_owned())
-                .or_else(|| old.pod_ip.clone()),
-            pod_ips: if self.ready_to_start {
-                Some(vec![PodIP {
+            pod_ip: match self.place {
+                Place::Missing => old.pod_ip.clone(),
+                _ => Some(ADDRESS.to_owned()),
+            },
+            pod_ips: match self.place {
+                Place::Missing => old.pod_ips.clone(),
+                _ => Some(vec![PodIP {
                     ip: ADDRESS.to_owned(),
-                }])
-            } else {
-                old.pod_ips.clone()
+                }]),
             },
             start_time: Some(self.start.clone()),
             init_container_statuses: statuses(&self.init, true),
@@ -212,7 +220,7 @@ impl PodView {
         now: &Time,
     ) -> Vec<PodCondition> {
         let before = old.conditions.as_deref().unwrap_or_default();
-        let ready_to_start = self.ready_to_start && !self.settled && !self.torn_down;
+        let ready_to_start = self.place == Place::Ready && !self.settled;
         let plain = |yes: bool| Verdict(yes, None, None);
         let all = [
             plain(ready_to_start),

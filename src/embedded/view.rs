@@ -4,21 +4,21 @@
 //! made on the machine's own file tree: where a mount point is missing, the folder that would hold it is
 //! replaced by a private one, in which everything that was there is bound again.
 
+mod skeleton;
+mod table;
+
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, symlink};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
-use rustix::process::geteuid;
+use skeleton::{copy_folder, remove_entry};
+use table::bind_options;
 
 /// As many links are followed in one path as the kernel follows.
 const LINKS: usize = 40;
-/// A folder with more entries is not replaced by a private one.
-const ENTRIES: usize = 2000;
 
 /// A mount of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -298,51 +298,6 @@ impl View {
             None => (inside.to_owned(), Owner::Machine),
         }
     }
-
-    /// Makes the mount points, and writes down the binds that make the view, for `mount --all`; returns the new
-    /// root and that file.
-    ///
-    /// # Errors
-    /// When a file cannot be made.
-    pub fn write(&mut self) -> io::Result<(PathBuf, PathBuf)> {
-        self.covers
-            .sort_by(|one, other| one.inside.cmp(&other.inside));
-        let mut table = Table::default();
-        let top = self.covers.first();
-        let root = if let Some(cover) = top.filter(|cover| cover.inside == Path::new("/")) {
-            table.add(&cover.skeleton, &cover.skeleton, "bind");
-            cover.skeleton.clone()
-        } else {
-            let root = self.folder.join("root");
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(&root)?;
-            table.add(Path::new("/"), &root, "rbind");
-            root
-        };
-        let under = |inside: &Path| root.join(inside.strip_prefix("/").unwrap_or(inside));
-        for cover in &self.covers {
-            let target = under(&cover.inside);
-            if target != root {
-                table.add(&cover.skeleton, &target, "bind");
-            }
-            for name in entries(&cover.skeleton)? {
-                let (from, to) = (cover.inside.join(&name), target.join(&name));
-                let is_link = cover.skeleton.join(&name).is_symlink();
-                if !is_link && !cover.replaced.contains(&name) {
-                    // What goes away in the meantime is not missed.
-                    table.add(&from, &to, "rbind,nofail");
-                }
-            }
-        }
-        for bind in &self.binds {
-            table.add(&bind.source, &under(&bind.inside), &bind.options);
-        }
-        let path = self.folder.join("fstab");
-        fs::write(&path, &table.text)?;
-        Ok((root, path))
-    }
 }
 
 /// The names in a path; `.` and the root are none.
@@ -354,105 +309,4 @@ fn names(path: &Path) -> VecDeque<OsString> {
             _ => None,
         })
         .collect()
-}
-
-fn entries(folder: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        names.push(entry?.file_name());
-        if names.len() > ENTRIES {
-            return Err(io::Error::other(format!(
-                "{:?} has more than {ENTRIES} entries, too many to make a mount point beside them: mount at a path that is there",
-                folder.display()
-            )));
-        }
-    }
-    Ok(names)
-}
-
-/// Makes a folder with the mode and owner of another, and in it an empty entry for each of the other's.
-fn copy_folder(from: &Path, to: &Path, without: Option<&OsStr>) -> io::Result<()> {
-    if let Some(parent) = to.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o711)
-            .create(parent)?;
-    }
-    fs::create_dir(to)?;
-    for name in entries(from)? {
-        if Some(name.as_os_str()) == without {
-            continue;
-        }
-        let (source, copy) = (from.join(&name), to.join(&name));
-        let Ok(kind) = source.symlink_metadata().map(|found| found.file_type()) else {
-            continue;
-        };
-        if kind.is_symlink() {
-            symlink(fs::read_link(&source)?, &copy)?;
-        } else if kind.is_dir() {
-            fs::create_dir(&copy)?;
-        } else {
-            File::create_new(&copy)?;
-        }
-    }
-    let model = from.metadata()?;
-    if geteuid().is_root() {
-        chown(to, Some(model.uid()), Some(model.gid()))?;
-    }
-    fs::set_permissions(to, model.permissions())
-}
-
-fn remove_entry(path: &Path) -> io::Result<()> {
-    match path.symlink_metadata() {
-        Ok(found) if found.is_dir() => fs::remove_dir(path),
-        Ok(_) => fs::remove_file(path),
-        Err(_) => Ok(()),
-    }
-}
-
-/// A bind that is made read-only must keep what its file system forbids, or an ordinary user may not make it.
-fn bind_options(mount: &Mount) -> io::Result<String> {
-    let mut options = "rbind".to_owned();
-    if mount.read_only {
-        let flags = statvfs(&mount.source)?.f_flag;
-        let kept = [
-            (StatVfsMountFlags::NOSUID, ",nosuid"),
-            (StatVfsMountFlags::NODEV, ",nodev"),
-            (StatVfsMountFlags::NOEXEC, ",noexec"),
-            (StatVfsMountFlags::NOATIME, ",noatime"),
-            (StatVfsMountFlags::NODIRATIME, ",nodiratime"),
-            (StatVfsMountFlags::RELATIME, ",relatime"),
-        ];
-        options.push_str(",ro");
-        options.extend(
-            kept.into_iter()
-                .filter(|(flag, _)| flags.contains(*flag))
-                .map(|(_, word)| word),
-        );
-    }
-    Ok(options)
-}
-
-/// A table of mounts as in fstab(5).
-#[derive(Default)]
-struct Table {
-    text: Vec<u8>,
-}
-
-impl Table {
-    fn add(&mut self, source: &Path, target: &Path, options: &str) {
-        for path in [source, target] {
-            for byte in path.as_os_str().as_bytes() {
-                if matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\\' | b'#' | b'"') {
-                    self.text
-                        .extend_from_slice(format!("\\{byte:03o}").as_bytes());
-                } else {
-                    self.text.push(*byte);
-                }
-            }
-            self.text.push(b' ');
-        }
-        self.text
-            .extend_from_slice(format!("none {options} 0 0\n").as_bytes());
-    }
 }
