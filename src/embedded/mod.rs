@@ -32,15 +32,19 @@ mod life;
 mod log_reader;
 mod log_request;
 mod logs;
-pub(crate) mod name_rules;
+mod memory;
+mod mounts;
+mod name_rules;
 mod namespaces;
 mod page;
 mod params;
 mod patch;
 mod pod_status;
 mod process;
+mod quantity;
 mod record;
 mod resource;
+mod sandbox;
 mod selector;
 mod serve;
 mod served;
@@ -48,12 +52,17 @@ mod status_body;
 mod store;
 mod strict;
 mod table;
-mod table_pod;
+mod teller;
+mod unsupported;
 mod validate;
 mod validate_event;
 mod validate_resources;
 mod validate_volume;
+mod variables;
+mod view;
+mod volumes;
 mod watch;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -68,11 +77,11 @@ use tokio_util::task::TaskTracker;
 use tower::Layer;
 
 pub use record::{EventType, Report, Reporter};
+pub use sandbox::Means;
 pub use serve::Server;
 
 use api::Api;
-use faults::Faults;
-use kubelet::{Node, PrivateRoot};
+use kubelet::Node;
 use logs::LogBook;
 use store::Store;
 
@@ -83,6 +92,8 @@ pub struct Options {
     pub kubelet: bool,
     /// `PATH` of containers that set none; `None` means that of this process.
     pub path: Option<OsString>,
+    /// What the kubelet may use of this machine to honour more of a pod's spec.
+    pub means: Means,
     /// How many events are kept for watches that begin in the past or fall behind.
     pub history: usize,
     /// What happens between clients and the server.
@@ -103,6 +114,7 @@ impl Default for Options {
         Self {
             kubelet: true,
             path: None,
+            means: Means::default(),
             history: 10_000,
             faults: Faults::default(),
         }
@@ -138,17 +150,8 @@ impl EmbeddedCluster {
         };
         let tasks = TaskTracker::new();
         if options.kubelet {
-            let node = Node {
-                store: Arc::clone(&api.store),
-                logs: Arc::clone(&api.logs),
-                root: PrivateRoot::choose(),
-                path: options
-                    .path
-                    .or_else(|| std::env::var_os("PATH"))
-                    .unwrap_or_default(),
-                stop: api.stop.clone(),
-                tasks: tasks.clone(),
-            };
+            let path = options.path.or_else(|| std::env::var_os("PATH"));
+            let node = Node::new(&api, options.means, path.unwrap_or_default(), tasks.clone());
             tasks.spawn(kubelet::run(Arc::new(node)));
         }
         let inner = Inner {
