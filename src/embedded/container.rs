@@ -53,7 +53,7 @@ pub struct Ending {
 
 /// A real kubelet dates the start of a container that never ran to 1970.
 #[must_use]
-pub fn never_started(id: String, message: String) -> Ended {
+pub fn never_started(id: String, message: String, clock: &Clock) -> Ended {
     Ended {
         id,
         code: 128,
@@ -94,7 +94,10 @@ impl Start<'_> {
         let run_name = format!("{name}-{}", self.attempt);
         let logs = self.folder.join("log");
         let prepared = self.prepare(node, &id, &run_name, &logs).await?;
-        let log = Arc::new(ContainerLog::new(logs.join(format!("{run_name}.log"))));
+        let log = Arc::new(ContainerLog::new(
+            logs.join(format!("{run_name}.log")),
+            node.store.clock(),
+        ));
         let words = prepared.launch.argv.first().cloned().unwrap_or_default();
         let started = process::start(&prepared.launch, prepared.group);
         let mut started = started

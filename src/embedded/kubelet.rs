@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::api::Api;
-use super::default::now;
 use super::event::{Change, key_of};
 use super::life::Life;
 use super::logs::LogBook;

@@ -15,7 +15,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::back_off;
 use super::container::{self, Ending, Slot};
-use super::default::now;
 use super::event::key_of;
 use super::kubelet::{Node, Wish};
 use super::launch::Problem;
@@ -98,7 +97,7 @@ impl Life {
             view: PodView {
                 init: spec.init_containers.iter().flatten().map(init).collect(),
                 main: spec.containers.iter().map(view).collect(),
-                start: now(),
+                start: node.store.clock().now(),
                 place: Place::Missing,
                 settled: false,
                 failure: None,
@@ -319,7 +318,11 @@ impl Life {
             Err(Problem::Config(message)) => waiting("CreateContainerConfigError", message),
             Err(Problem::Create(message)) => waiting("CreateContainerError", message),
             Err(Problem::Start(message)) => {
-                let ended = container::never_started(self.node.container_id(), message);
+                let ended = container::never_started(
+                    self.node.container_id(),
+                    message,
+                    &self.node.store.clock(),
+                );
                 // The ending comes through the channel like every other, after this status.
                 let _ = self.report.send(Ending {
                     slot,

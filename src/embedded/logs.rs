@@ -18,6 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
+use super::clock::Clock;
+
 /// A file with so many bytes is followed by a new one when it is looked at (`containerLogMaxSize`).
 const FILE_LIMIT: u64 = 10 * 1024 * 1024;
 /// How often a kubelet looks at the size of a file (`containerLogMonitorInterval`).
@@ -50,6 +52,7 @@ struct Current {
 #[derive(Debug)]
 pub struct ContainerLog {
     path: PathBuf,
+    clock: Arc<Clock>,
     /// Held while the file is changed for a new one and while a reader opens it.
     current: AsyncMutex<Current>,
     progress: watch::Sender<Progress>,
@@ -61,6 +64,7 @@ impl ContainerLog {
     pub fn new(path: PathBuf, clock: Arc<Clock>) -> Self {
         Self {
             path,
+            clock,
             current: AsyncMutex::new(Current {
                 file: None,
                 looked: Instant::now(),
