@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::default::now;
-use super::event::{Change, key_of};
+use super::event::{Change, Stored, key_of};
 use super::life::Life;
 use super::logs::LogBook;
+use super::stage::{Play, Stages};
 use super::store::Store;
 
 /// `spec.nodeName` of every pod that runs here.
@@ -39,6 +40,10 @@ pub enum Wish {
 pub struct Node {
     /// The objects.
     pub store: Arc<Store>,
+    /// The lives that are played from data.
+    pub stages: Arc<Stages>,
+    /// Pods that play no stage run as processes; without it they stay `Pending`.
+    pub runs: bool,
     /// The containers' logs.
     pub logs: Arc<LogBook>,
     /// The folder with the pods' private folders.
@@ -97,7 +102,9 @@ pub async fn run(node: Arc<Node>) {
     let (existing, mut events) = node.store.follow();
     let mut wishes: HashMap<String, watch::Sender<Wish>> = HashMap::new();
     for stored in existing {
-        consider(&node, &mut wishes, &stored.pod);
+        if !plays(&node, &mut wishes, &stored) {
+            consider(&node, &mut wishes, &stored.pod);
+        }
     }
     loop {
         let event = tokio::select! {
@@ -110,10 +117,26 @@ pub async fn run(node: Arc<Node>) {
             if let Some(wish) = wishes.remove(uid_of(pod)) {
                 wish.send_replace(Wish::Gone);
             }
-        } else {
+        } else if event.change != Change::Added || !plays(&node, &mut wishes, &event.after) {
             consider(&node, &mut wishes, pod);
         }
     }
+}
+
+/// Gives a new pod to the stage that is meant for it.
+fn plays(node: &Node, wishes: &mut HashMap<String, watch::Sender<Wish>>, new: &Stored) -> bool {
+    let pod = &new.pod;
+    let Some(script) = node.stages.choose(pod, new.version) else {
+        return false;
+    };
+    let (sender, receiver) = watch::channel(wish_for(pod));
+    wishes.insert(uid_of(pod).to_owned(), sender);
+    let (store, stages) = (Arc::clone(&node.store), Arc::clone(&node.stages));
+    let play = Play::new(store, stages, script, pod, receiver);
+    let stop = node.stop.clone();
+    node.tasks
+        .spawn(async move { stop.run_until_cancelled(play.run()).await });
+    true
 }
 
 fn uid_of(pod: &Pod) -> &str {
@@ -125,6 +148,9 @@ fn consider(node: &Arc<Node>, wishes: &mut HashMap<String, watch::Sender<Wish>>,
     let wish = wish_for(pod);
     if let Some(known) = wishes.get(uid_of(pod)) {
         known.send_if_modified(|old| std::mem::replace(old, wish) != wish);
+        return;
+    }
+    if !node.runs {
         return;
     }
     let Some(spec) = &pod.spec else { return };

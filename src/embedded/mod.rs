@@ -6,7 +6,7 @@
 //! cannot do what a container could, the pod says so in its status.
 //!
 //! Read in this order: `store` (objects and versions), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends).
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `stage` (lives from data).
 
 mod api;
 mod back_off;
@@ -32,6 +32,7 @@ mod pod_status;
 mod process;
 mod selector;
 mod serve;
+mod stage;
 mod status_body;
 mod store;
 mod strict;
@@ -49,10 +50,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use serve::Server;
+pub use stage::{Stage, StageError};
 
 use api::Api;
 use kubelet::{Node, PrivateRoot};
 use logs::LogBook;
+use stage::Stages;
 use store::Store;
 
 /// How an embedded cluster behaves.
@@ -64,6 +67,8 @@ pub struct Options {
     pub path: Option<OsString>,
     /// How many events are kept for watches that begin in the past or fall behind.
     pub history: usize,
+    /// Lives that pods play instead of running; the first that selects a pod is its.
+    pub stages: Vec<Stage>,
 }
 
 impl Default for Options {
@@ -72,6 +77,7 @@ impl Default for Options {
             kubelet: true,
             path: None,
             history: 10_000,
+            stages: Vec::new(),
         }
     }
 }
@@ -86,6 +92,7 @@ pub struct EmbeddedCluster {
 #[derive(Debug)]
 struct Inner {
     api: Api,
+    stages: Arc<Stages>,
     tasks: TaskTracker,
     _stop_on_drop: DropGuard,
 }
@@ -103,23 +110,25 @@ impl EmbeddedCluster {
             stop: CancellationToken::new(),
         };
         let tasks = TaskTracker::new();
-        if options.kubelet {
-            let node = Node {
-                store: Arc::clone(&api.store),
-                logs: Arc::clone(&api.logs),
-                root: PrivateRoot::choose(),
-                path: options
-                    .path
-                    .or_else(|| std::env::var_os("PATH"))
-                    .unwrap_or_default(),
-                stop: api.stop.clone(),
-                tasks: tasks.clone(),
-            };
-            tasks.spawn(kubelet::run(Arc::new(node)));
-        }
+        let stages = Arc::new(Stages::new(options.stages));
+        let node = Node {
+            store: Arc::clone(&api.store),
+            stages: Arc::clone(&stages),
+            runs: options.kubelet,
+            logs: Arc::clone(&api.logs),
+            root: PrivateRoot::choose(),
+            path: options
+                .path
+                .or_else(|| std::env::var_os("PATH"))
+                .unwrap_or_default(),
+            stop: api.stop.clone(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(kubelet::run(Arc::new(node)));
         let inner = Inner {
             _stop_on_drop: api.stop.clone().drop_guard(),
             api,
+            stages,
             tasks,
         };
         Self {
@@ -146,6 +155,12 @@ impl EmbeddedCluster {
     /// When the socket or the file cannot be made.
     pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
         serve::serve(self.router(), dir, self.inner.api.stop.child_token()).await
+    }
+
+    /// From now on this stage is asked first: pods that are created later and that it selects play it.
+    pub fn play(&self, stage: Stage) {
+        let version = *self.inner.api.store.latest().borrow();
+        self.inner.stages.add(stage, version);
     }
 
     /// Kills all containers with everything that came out of them, ends all watches and followed logs, and
