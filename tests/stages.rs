@@ -8,10 +8,15 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use futures::StreamExt;
+use kubegrader::cluster::Cluster;
 use kubegrader::embedded::{EmbeddedCluster, Options, Stage};
+use kubegrader::manifest::Manifest;
+use kubegrader::step::Steps;
+use kubegrader::{RunOptions, run};
 use serde_json::{Value, json};
 use support::{PODS, post};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Lives that nobody has recorded: their words come from Kubernetes' sources.
@@ -262,4 +267,84 @@ fn a_stage_is_named_after_its_file() {
     for name in stage_names() {
         assert_eq!(stage(&name).name(), name);
     }
+}
+
+/// One run of a pod that plays this stage.
+async fn verdict_of(name: &str) -> String {
+    let embedded = playing(stage(name));
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let recorded = !NOT_RECORDED.contains(&name);
+    let pod = pod_of(if recorded { name } else { "completed" });
+    let options = RunOptions {
+        start_timeout: Some(Duration::from_secs(600)),
+        timeout: Some(Duration::from_secs(3600)),
+        ..RunOptions::default()
+    };
+    let steps = Steps::default();
+    let outcome = run(
+        &cluster,
+        Manifest::new(pod).unwrap(),
+        options,
+        &steps,
+        CancellationToken::new(),
+    );
+    let verdict = match outcome.await {
+        Ok(outcome) => outcome.verdict,
+        Err(error) => match error.verdict() {
+            Some(verdict) => verdict.clone(),
+            None => return format!("{name} {error}"),
+        },
+    };
+    let blame = verdict
+        .blame()
+        .map_or("nobody".to_owned(), |blame| format!("{blame:?}"));
+    format!("{name} {} {}", verdict.cause.name(), blame.to_lowercase())
+}
+
+/// Stage, cause, and whose fault it is.
+const VERDICTS: &str = "\
+completed Completed nobody
+container-cannot-run StartError course
+create-container-config-error-secret CreateContainerConfigError course
+create-container-error-seccomp CreateContainerError course
+deadline-exceeded DeadlineExceeded student
+deadline-exceeded-after-completed Completed nobody
+deleted-while-running-default-grace Deleted cluster
+ephemeral-storage-evicted Evicted student
+error-exit-1 Error student
+evicted-api Evicted cluster
+evicted-api-traps-sigterm Evicted cluster
+evicted-by-taint NodeLost cluster
+evicted-node-pressure Evicted cluster
+failed-mount StartTimeout cluster
+image-bad-registry ErrImagePull cluster
+image-inspect-error ImageInspectError cluster
+image-never-pull ErrImageNeverPull course
+image-not-found ErrImagePull course
+init-error InitContainerError course
+invalid-image-name InvalidImageName course
+kubelet-out-of-cpu OutOfcpu cluster
+kubelet-sysctl-forbidden SysctlForbidden cluster
+node-deleted NodeLost cluster
+node-lost NodeLost cluster
+node-shutdown NodeShutdown cluster
+oom-child OOMKilled student
+oom-killed OOMKilled student
+preempted Preempted cluster
+run-container-error StartError course
+scheduling-gated-released Completed nobody
+sidecar-completed Completed nobody
+start-error StartError course
+unexpected-admission-error UnexpectedAdmissionError cluster
+unschedulable-resources Unschedulable cluster
+unschedulable-selector Unschedulable cluster
+unschedulable-taint Unschedulable cluster";
+
+#[tokio::test(start_paused = true)]
+async fn every_life_has_its_cause_and_its_blame() {
+    let mut verdicts = Vec::new();
+    for name in stage_names() {
+        verdicts.push(verdict_of(&name).await);
+    }
+    assert_eq!(verdicts.join("\n"), VERDICTS);
 }

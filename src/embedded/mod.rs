@@ -5,18 +5,21 @@
 //! codes, words and the order of a pod's statuses are those of a real Kubernetes 1.34; where a process
 //! cannot do what a container could, the pod says so in its status.
 //!
-//! Read in this order: `store` (objects and versions), `watch` (streams of changes), `api` (paths and verbs),
+//! Read in this order: `store` and `collection` (objects and versions), `kind` and
+//! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
 //! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `stage` (lives from data).
 
 mod api;
 mod back_off;
 mod body;
+mod collection;
 mod container;
 mod default;
 mod deletion;
 mod discovery;
 mod event;
 mod identity;
+mod kind;
 mod kubelet;
 mod launch;
 mod life;
@@ -30,14 +33,18 @@ mod params;
 mod patch;
 mod pod_status;
 mod process;
+mod record;
+mod resource;
 mod selector;
 mod serve;
+mod served;
 mod stage;
 mod status_body;
 mod store;
 mod strict;
 mod table;
 mod validate;
+mod validate_event;
 mod validate_volume;
 mod watch;
 
@@ -46,9 +53,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use k8s_openapi::api::core::v1::Pod;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+pub use record::{EventType, Report, Reporter};
 pub use serve::Server;
 pub use stage::{Stage, StageError};
 
@@ -159,8 +168,14 @@ impl EmbeddedCluster {
 
     /// From now on this stage is asked first: pods that are created later and that it selects play it.
     pub fn play(&self, stage: Stage) {
-        let version = *self.inner.api.store.latest().borrow();
+        let version = *self.inner.api.store.latest::<Pod>().borrow();
         self.inner.stages.add(stage, version);
+    }
+
+    /// Records an event about a pod as the kubelet, the scheduler or a controller would: the same thing again is
+    /// counted, and many alike become one. Nothing is recorded in a namespace that is not there or is going.
+    pub fn record_event(&self, pod: &Pod, report: &Report<'_>) {
+        self.inner.api.store.record_event(pod, report);
     }
 
     /// Kills all containers with everything that came out of them, ends all watches and followed logs, and

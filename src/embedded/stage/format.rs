@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::super::record::{EventType, Reporter};
 use super::delay::Delay;
 use super::moments::Moment;
 use super::select::PodSelector;
@@ -33,14 +34,14 @@ pub struct File {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 struct SelectorPart {
-    #[serde(default)]
-    match_labels: BTreeMap<String, String>,
-    #[serde(default)]
-    match_annotations: BTreeMap<String, String>,
-    #[serde(default)]
-    match_fields: BTreeMap<String, Value>,
+    #[serde(default, rename = "matchLabels")]
+    labels: BTreeMap<String, String>,
+    #[serde(default, rename = "matchAnnotations")]
+    annotations: BTreeMap<String, String>,
+    #[serde(default, rename = "matchFields")]
+    fields: BTreeMap<String, Value>,
 }
 
 /// A step as it was written.
@@ -62,7 +63,7 @@ pub struct StepPart {
 #[serde(deny_unknown_fields)]
 pub struct EventStep {
     /// `Normal` or `Warning`.
-    pub r#type: EventType,
+    pub r#type: EventWord,
     /// One word, such as `FailedScheduling`.
     pub reason: String,
     /// A sentence; it may have variables.
@@ -72,13 +73,46 @@ pub struct EventStep {
     pub component: String,
 }
 
-/// How much an event matters.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
-pub enum EventType {
-    /// For information.
+/// `EventType` as a file says it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub enum EventWord {
+    /// `EventType::Normal`.
     Normal,
-    /// Something may go wrong.
+    /// `EventType::Warning`.
     Warning,
+}
+
+impl From<EventWord> for EventType {
+    fn from(word: EventWord) -> Self {
+        match word {
+            EventWord::Normal => Self::Normal,
+            EventWord::Warning => Self::Warning,
+        }
+    }
+}
+
+impl EventStep {
+    /// Who says it: the scheduler's events have a shape of their own.
+    #[must_use]
+    pub fn reporter<'a>(&'a self, node: &'a str) -> Reporter<'a> {
+        match (self.component.as_str(), self.reason.as_str()) {
+            ("default-scheduler", "Scheduled") => Reporter::Scheduler { action: "Binding" },
+            ("default-scheduler", "Preempted") => Reporter::Scheduler {
+                action: "Preempting",
+            },
+            ("default-scheduler", _) => Reporter::Scheduler {
+                action: "Scheduling",
+            },
+            ("kubelet", _) => Reporter::Component {
+                component: "kubelet",
+                host: node,
+            },
+            (component, _) => Reporter::Component {
+                component,
+                host: "",
+            },
+        }
+    }
 }
 
 fn kubelet() -> String {
@@ -106,11 +140,11 @@ pub fn check(file: File) -> Result<Script, String> {
         return Err("pods: a stage that no pod plays; leave it out for all pods".to_owned());
     }
     let SelectorPart {
-        match_labels,
-        match_annotations,
-        match_fields,
+        labels,
+        annotations,
+        fields,
     } = file.selector;
-    let selector = PodSelector::new(match_labels, match_annotations, match_fields)
+    let selector = PodSelector::new(labels, annotations, fields)
         .map_err(|problem| format!("selector.{problem}"))?;
     Ok(Script {
         name: file.name,

@@ -70,7 +70,7 @@ pub fn deletion(pod: &Pod) -> Vec<Step> {
     let status = pod.status.clone().unwrap_or_default();
     let main = status.container_statuses.unwrap_or_default();
     let init = status.init_container_statuses.unwrap_or_default();
-    let states = |of: fn(&ContainerState) -> bool| {
+    let any = |of: fn(&ContainerState) -> bool| {
         main.iter()
             .chain(&init)
             .filter_map(|one| one.state.as_ref())
@@ -80,7 +80,7 @@ pub fn deletion(pod: &Pod) -> Vec<Step> {
         .iter()
         .map(|one| Some(one.state.as_ref()?.terminated.as_ref()?.exit_code));
     let case = match codes.collect::<Option<Vec<i32>>>() {
-        _ if states(|state| state.running.is_some()) => "running",
+        _ if any(|state| state.running.is_some()) => "running",
         Some(codes) if codes.is_empty() => "waiting",
         Some(codes) if codes.iter().all(|code| *code == 0) => "succeeded",
         Some(_) => "failed",

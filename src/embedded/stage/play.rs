@@ -9,10 +9,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::super::deletion::DeleteRequest;
 use super::super::event::{Key, key_of};
+use super::super::kind::Kind;
 use super::super::kubelet::Wish;
-use super::super::status_body::{PODS, Refusal};
+use super::super::record::Report;
+use super::super::status_body::Refusal;
 use super::super::store::Store;
-use super::format::DeleteStep;
+use super::format::{DeleteStep, EventStep};
 use super::{Script, Stages, Step, moments, status};
 
 /// A pod that lives by a script.
@@ -102,8 +104,8 @@ impl Play {
         let began = Instant::now();
         let steps = match &self.script.on_delete {
             Some(steps) => steps.clone(),
-            None => match self.store.get(&self.key) {
-                Ok(stored) => moments::deletion(&stored.pod),
+            None => match self.store.get::<Pod>(&self.key) {
+                Ok(stored) => moments::deletion(&stored.object),
                 Err(_) => return,
             },
         };
@@ -141,7 +143,10 @@ impl Play {
 
     fn change(&self, step: &Step) -> Result<(), Refusal> {
         if let Some(node) = &step.bind {
-            self.update(|pod| self.bind(pod, node))?;
+            self.update(|pod| {
+                self.bind(pod, node);
+                Ok(())
+            })?;
         }
         if step.ungate {
             self.update(|pod| {
@@ -156,6 +161,9 @@ impl Play {
         if step.moment.is_some() || step.status.is_some() {
             self.update(|pod| self.patch(pod, step))?;
         }
+        if let Some(event) = &step.event {
+            self.tell(event)?;
+        }
         if let Some(DeleteStep {
             grace_period_seconds,
         }) = step.delete
@@ -164,19 +172,35 @@ impl Play {
                 grace: grace_period_seconds,
                 ..DeleteRequest::of(&self.uid)
             };
-            self.store.delete(&self.key, &request)?;
+            self.store.delete::<Pod>(&self.key, &request)?;
         }
         if step.remove {
             self.store
-                .delete(&self.key, &DeleteRequest::at_once(&self.uid))?;
+                .delete::<Pod>(&self.key, &DeleteRequest::at_once(&self.uid))?;
         }
         Ok(())
     }
 
+    fn tell(&self, event: &EventStep) -> Result<(), Refusal> {
+        let pod = self.store.get::<Pod>(&self.key)?.object;
+        let now = self.stages.now().0.to_string();
+        let message = status::scope(&pod, &now).text(&event.message);
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+        let report = Report {
+            type_: event.r#type.into(),
+            reason: &event.reason,
+            message: &message.map_err(Refusal::internal)?,
+            reporter: event.reporter(node.unwrap_or_default()),
+            field_path: None,
+        };
+        self.store.record_event(&pod, &report);
+        Ok(())
+    }
+
     fn update(&self, edit: impl Fn(&mut Pod) -> Result<(), Refusal>) -> Result<(), Refusal> {
-        let edited = self.store.update(&self.key, false, |old| {
+        let edited = self.store.update(&self.key, false, |old: &Pod| {
             if old.metadata.uid.as_ref() != Some(&self.uid) {
-                return Err(Refusal::not_found(PODS, &self.key.1));
+                return Err(Refusal::not_found(Pod::RESOURCE, &self.key.1));
             }
             let mut new = old.clone();
             edit(&mut new)?;
@@ -185,14 +209,14 @@ impl Play {
         edited.map(|_| ())
     }
 
-    fn bind(&self, pod: &mut Pod, node: &str) -> Result<(), Refusal> {
+    fn bind(&self, pod: &mut Pod, node: &str) {
         let spec = pod.spec.get_or_insert_default();
         if spec
             .node_name
             .as_deref()
             .is_some_and(|name| !name.is_empty())
         {
-            return Ok(());
+            return;
         }
         spec.node_name = Some(node.to_owned());
         let scheduled = PodCondition {
@@ -208,7 +232,6 @@ impl Play {
             .get_or_insert_default();
         conditions.retain(|one| one.type_ != scheduled.type_);
         conditions.push(scheduled);
-        Ok(())
     }
 
     fn patch(&self, pod: &mut Pod, step: &Step) -> Result<(), Refusal> {

@@ -7,6 +7,8 @@
 //!   the reason of an exit code) is filled in where the file does not say it.
 //! - Everything else is merged as RFC 7386 says; `null` takes a field away.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -388,7 +390,11 @@ impl ContainerEntry<'_> {
         if new["containerID"].is_null() {
             let named = format!("{}/{}", self.scope.uid, self.scope.container);
             let hash = Sha256::digest(named.as_bytes());
-            let id: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut id = String::new();
+            for byte in hash {
+                // Writing to a string cannot fail.
+                let _ = write!(id, "{byte:02x}");
+            }
             new["containerID"] = json!(format!("embedded://{id}"));
         }
         if new["imageID"].as_str().unwrap_or_default().is_empty() {

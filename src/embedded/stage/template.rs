@@ -72,6 +72,17 @@ impl Scope {
         })
     }
 
+    /// A text with all variables replaced.
+    ///
+    /// # Errors
+    /// The name of an unknown variable.
+    pub fn text(&self, text: &str) -> Result<String, String> {
+        Ok(match self.expand_text(text)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+
     fn expand_text(&self, text: &str) -> Result<Value, String> {
         let mut made = String::new();
         let mut rest = text;
@@ -109,5 +120,5 @@ impl Scope {
 /// # Errors
 /// The one that is not.
 pub fn check(text: &str) -> Result<(), String> {
-    Scope::default().expand_text(text).map(|_| ())
+    Scope::default().text(text).map(|_| ())
 }
