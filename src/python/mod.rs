@@ -9,6 +9,7 @@ mod outcome;
 mod pod_run;
 mod request;
 mod runtime;
+mod testing;
 
 use pyo3::prelude::*;
 
@@ -27,6 +28,8 @@ mod _core {
     use super::request::{
         autograde_pod_name, build_pod, completed, configured_image, default_image, no_results,
     };
+    #[pymodule_export]
+    use super::testing::{api_request, kubeconfig_with_namespace, pod_verdict};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
