@@ -180,7 +180,7 @@ async fn create_pod(
         ));
     }
     api.store.namespace(&namespace)?;
-    default::fill(&mut pod, &namespace);
+    default::fill(&mut pod, &namespace, api.store.clock().now());
     validate::check(&pod)?;
     let stored = api.store.create(pod, dry_run)?;
     Ok(pod_answer(StatusCode::CREATED, stored, &headers))

@@ -11,7 +11,7 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::sync::mpsc;
 
-use super::default::now;
+use super::clock::Clock;
 use super::kubelet::{Node, make_folders};
 use super::launch::{self, Problem, Run, prepare};
 use super::log_reader;
@@ -55,14 +55,14 @@ pub fn random_id() -> String {
 
 /// A real kubelet dates the start of a container that never ran to 1970.
 #[must_use]
-pub fn never_started(message: String) -> Ended {
+pub fn never_started(message: String, clock: &Clock) -> Ended {
     Ended {
         id: random_id(),
         code: 128,
         reason: "StartError",
         message: Some(message),
         started: Time(Timestamp::UNIX_EPOCH),
-        finished: now(),
+        finished: clock.now(),
     }
 }
 
@@ -94,7 +94,10 @@ impl Start<'_> {
         let run_name = format!("{name}-{}", self.attempt);
         let logs = self.folder.join("log");
         let launch = self.prepare(node, &id, &run_name, &logs).await?;
-        let log = Arc::new(ContainerLog::new(logs.join(format!("{run_name}.log"))));
+        let log = Arc::new(ContainerLog::new(
+            logs.join(format!("{run_name}.log")),
+            node.store.clock(),
+        ));
         let (child, tree, output) = process::start(&launch).map_err(|error| {
             let program = launch.argv.first().map_or("", String::as_str);
             Problem::Start(launch::runc(&format!("exec {program:?}: {error}")))
@@ -113,6 +116,7 @@ impl Start<'_> {
             },
             log,
             report: self.report.clone(),
+            clock: node.store.clock(),
         };
         node.tasks.spawn(run.wait(child, output));
         Ok((id, tree))
@@ -165,6 +169,7 @@ struct RunningContainer {
     guard: KillOnDrop,
     log: Arc<ContainerLog>,
     report: mpsc::UnboundedSender<Ending>,
+    clock: Arc<Clock>,
 }
 
 impl RunningContainer {
@@ -192,8 +197,8 @@ impl RunningContainer {
             code,
             reason: if code == 0 { "Completed" } else { "Error" },
             message: message.filter(|text| !text.is_empty()),
-            started: now(),
-            finished: now(),
+            started: self.clock.now(),
+            finished: self.clock.now(),
         };
         // The pod's task may be gone with the runtime.
         let _ = self.report.send(Ending {

@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, Preconditions, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::default::now;
 use super::status_body::Refusal;
 
 /// What a request to delete asks for.
@@ -103,7 +102,7 @@ impl DeleteRequest {
 
     /// The pod with its deletion marked; `None` when an earlier delete already does as much.
     #[must_use]
-    pub fn mark(&self, pod: &Pod) -> Option<Pod> {
+    pub fn mark(&self, pod: &Pod, now: Time) -> Option<Pod> {
         let mut pod = pod.clone();
         let grace = self.effective_grace(&pod);
         let metadata = &mut pod.metadata;
@@ -114,14 +113,14 @@ impl DeleteRequest {
             // A later delete may only make it shorter.
             self.grace.filter(|_| grace < before)?;
             if grace == 0 {
-                now()
+                now
             } else {
                 shift(&end, grace - before)
             }
         } else {
             let generation = metadata.generation.unwrap_or(0);
             metadata.generation = Some(generation + 1);
-            shift(&now(), grace)
+            shift(&now, grace)
         };
         metadata.deletion_timestamp = Some(moment);
         metadata.deletion_grace_period_seconds = Some(grace);

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::default::now;
 use super::event::{Change, key_of};
 use super::life::Life;
 use super::logs::LogBook;
@@ -168,6 +168,7 @@ fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
         return false;
     }
     let fits = selects_this_node(spec);
+    let now = node.store.clock().now();
     let bound = node.store.update(&key_of(pod), false, |old| {
         let mut new = old.clone();
         if fits {
@@ -178,7 +179,7 @@ fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
             .get_or_insert_default()
             .conditions
             .get_or_insert_default();
-        let scheduled = scheduled(fits);
+        let scheduled = scheduled(fits, now);
         match conditions
             .iter_mut()
             .find(|one| one.type_ == scheduled.type_)
@@ -204,14 +205,14 @@ fn selects_this_node(spec: &PodSpec) -> bool {
         .all(|(key, value)| labels.contains(&(key.as_str(), value.as_str())))
 }
 
-fn scheduled(fits: bool) -> PodCondition {
+fn scheduled(fits: bool, now: Time) -> PodCondition {
     let message = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
     PodCondition {
         type_: "PodScheduled".to_owned(),
         status: if fits { "True" } else { "False" }.to_owned(),
         reason: (!fits).then(|| "Unschedulable".to_owned()),
         message: (!fits).then(|| message.to_owned()),
-        last_transition_time: Some(now()),
+        last_transition_time: Some(now),
         ..PodCondition::default()
     }
 }

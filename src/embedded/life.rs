@@ -13,7 +13,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::back_off;
 use super::container::{self, Ending, Slot};
-use super::default::now;
 use super::deletion::DeleteRequest;
 use super::event::key_of;
 use super::kubelet::{Node, Wish};
@@ -80,7 +79,7 @@ impl Life {
             view: PodView {
                 init: spec.init_containers.iter().flatten().map(view).collect(),
                 main: spec.containers.iter().map(view).collect(),
-                start: now(),
+                start: node.store.clock().now(),
                 ready_to_start: false,
                 settled: false,
                 failure: None,
@@ -239,12 +238,15 @@ impl Life {
         let state = match started.begin(&self.node).await {
             Ok((id, tree)) => {
                 self.running.push((slot, tree));
-                State::Running { id, started: now() }
+                State::Running {
+                    id,
+                    started: self.node.store.clock().now(),
+                }
             }
             Err(Problem::Config(message)) => waiting("CreateContainerConfigError", message),
             Err(Problem::Create(message)) => waiting("CreateContainerError", message),
             Err(Problem::Start(message)) => {
-                let ended = container::never_started(message);
+                let ended = container::never_started(message, &self.node.store.clock());
                 // The ending comes through the channel like every other, after this status.
                 let _ = self.report.send(Ending {
                     slot,
@@ -314,6 +316,7 @@ impl Life {
 
     /// Writes the status, when the pod is still this one; that it is gone comes as a wish.
     fn publish(&self) {
+        let now = self.node.store.clock().now();
         let published = self.node.store.update(&key_of(&self.pod), false, |old| {
             if old.metadata.uid.as_ref() != Some(&self.uid) {
                 return Err(Refusal::not_found(
@@ -322,7 +325,7 @@ impl Life {
                 ));
             }
             let mut new = old.clone();
-            new.status = Some(self.view.status(old, &now()));
+            new.status = Some(self.view.status(old, &now));
             Ok(new)
         });
         if let Err(refusal) = published {

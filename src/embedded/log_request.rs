@@ -29,7 +29,7 @@ pub async fn serve(
     Path(key): Path<Key>,
     params: Params,
 ) -> Result<Response, Refusal> {
-    let options = options(&key.1, &params)?;
+    let options = options(&key.1, &params, api.store.clock().precise())?;
     let pod = api.store.get(&key)?.pod;
     let container = container(&pod, &key.1, params.text("container"))?;
     let spec = pod.spec.as_ref();
@@ -57,7 +57,7 @@ pub async fn serve(
     Ok(([(CONTENT_TYPE, "text/plain")], body).into_response())
 }
 
-fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
+fn options(name: &str, params: &Params, now: Timestamp) -> Result<LogOptions, Refusal> {
     let tail = params.number("tailLines")?;
     let limit = params.number("limitBytes")?;
     let seconds = params.number("sinceSeconds")?;
@@ -90,11 +90,7 @@ fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
     if !causes.is_empty() {
         return Err(Refusal::invalid("", "PodLogOptions", name, causes));
     }
-    let ago = |seconds| {
-        Timestamp::now()
-            .checked_sub(SignedDuration::from_secs(seconds))
-            .ok()
-    };
+    let ago = |seconds| now.checked_sub(SignedDuration::from_secs(seconds)).ok();
     let size = |number: Option<i64>| number.and_then(|number| usize::try_from(number).ok());
     Ok(LogOptions {
         follow: params.flag("follow"),

@@ -14,6 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
+use super::clock::Clock;
+
 /// A file that reaches this many bytes becomes the older one, and that one goes.
 const FILE_LIMIT: u64 = 10 * 1024 * 1024;
 /// A line without an end is cut into entries of this many bytes, as containerd does.
@@ -34,6 +36,7 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct ContainerLog {
     path: PathBuf,
+    clock: Arc<Clock>,
     /// Held while the files change their names and while a reader opens them.
     file: AsyncMutex<Option<File>>,
     progress: watch::Sender<Progress>,
@@ -42,9 +45,10 @@ pub struct ContainerLog {
 impl ContainerLog {
     /// A log in `path`, which is made with the first line.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf, clock: Arc<Clock>) -> Self {
         Self {
             path,
+            clock,
             file: AsyncMutex::new(None),
             progress: watch::Sender::new(Progress::default()),
         }
@@ -120,10 +124,15 @@ impl ContainerLog {
             let mut entries = Vec::new();
             if count == 0 {
                 if !line.is_empty() {
-                    push_entry(&mut entries, b'P', &line);
+                    push_entry(&mut entries, b'P', &line, self.clock.precise());
                 }
             } else {
-                split(&chunk[..count], &mut line, &mut entries);
+                split(
+                    &chunk[..count],
+                    &mut line,
+                    &mut entries,
+                    self.clock.precise(),
+                );
             }
             // A full disk must not stop the container: what cannot be kept is read and dropped.
             if !entries.is_empty()
@@ -144,7 +153,7 @@ fn older(path: &Path) -> PathBuf {
 }
 
 /// Cuts a chunk into entries; what has no end yet stays in `line`.
-fn split(chunk: &[u8], line: &mut Vec<u8>, entries: &mut Vec<u8>) {
+fn split(chunk: &[u8], line: &mut Vec<u8>, entries: &mut Vec<u8>, now: Timestamp) {
     for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
         line.extend_from_slice(piece);
         let whole = line.last() == Some(&b'\n');
@@ -153,18 +162,18 @@ fn split(chunk: &[u8], line: &mut Vec<u8>, entries: &mut Vec<u8>) {
         }
         while line.len() > ENTRY_LIMIT {
             let rest = line.split_off(ENTRY_LIMIT);
-            push_entry(entries, b'P', line);
+            push_entry(entries, b'P', line, now);
             *line = rest;
         }
         if whole {
-            push_entry(entries, b'F', line);
+            push_entry(entries, b'F', line, now);
             line.clear();
         }
     }
 }
 
-fn push_entry(entries: &mut Vec<u8>, tag: u8, text: &[u8]) {
-    entries.extend_from_slice(format!("{:.9} ", Timestamp::now()).as_bytes());
+fn push_entry(entries: &mut Vec<u8>, tag: u8, text: &[u8], now: Timestamp) {
+    entries.extend_from_slice(format!("{now:.9} ").as_bytes());
     entries.extend_from_slice(&[tag, b' ']);
     entries.extend_from_slice(text);
     entries.push(b'\n');

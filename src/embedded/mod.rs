@@ -11,11 +11,13 @@
 mod api;
 mod back_off;
 mod body;
+mod clock;
 mod container;
 mod default;
 mod deletion;
 mod discovery;
 mod event;
+pub mod faults;
 mod identity;
 mod kubelet;
 mod launch;
@@ -43,14 +45,18 @@ mod watch;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use k8s_openapi::jiff::SignedDuration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tower::Layer;
 
 pub use serve::Server;
 
 use api::Api;
+use faults::Faults;
 use kubelet::{Node, PrivateRoot};
 use logs::LogBook;
 use store::Store;
@@ -64,6 +70,17 @@ pub struct Options {
     pub path: Option<OsString>,
     /// How many events are kept for watches that begin in the past or fall behind.
     pub history: usize,
+    /// What happens between clients and the server.
+    pub faults: Faults,
+}
+
+/// What a server knows after a restart of what happened before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Everything: watches go on from the version that they had.
+    Kept,
+    /// Only the present: versions from before are answered 410 `Expired`, as after etcd's compaction.
+    Lost,
 }
 
 impl Default for Options {
@@ -72,6 +89,7 @@ impl Default for Options {
             kubelet: true,
             path: None,
             history: 10_000,
+            faults: Faults::default(),
         }
     }
 }
@@ -86,6 +104,7 @@ pub struct EmbeddedCluster {
 #[derive(Debug)]
 struct Inner {
     api: Api,
+    faults: Faults,
     tasks: TaskTracker,
     _stop_on_drop: DropGuard,
 }
@@ -120,6 +139,7 @@ impl EmbeddedCluster {
         let inner = Inner {
             _stop_on_drop: api.stop.clone().drop_guard(),
             api,
+            faults: options.faults,
             tasks,
         };
         Self {
@@ -127,16 +147,49 @@ impl EmbeddedCluster {
         }
     }
 
-    /// The API as a service, without authentication: for calls from this process only.
+    /// The API as a service, without authentication and without faults: for calls from this process only.
     pub fn router(&self) -> Router {
         // The extension holds the cluster as long as someone can call it.
         api::router(self.inner.api.clone()).layer(axum::Extension(self.clone()))
     }
 
-    /// A client that calls the API with no socket between.
+    /// A client that calls the API with no socket between. It meets the cluster's faults.
     #[must_use]
     pub fn client(&self, namespace: &str) -> kube::Client {
-        kube::Client::new(self.router(), namespace)
+        kube::Client::new(self.inner.faults.layer().layer(self.router()), namespace)
+    }
+
+    /// What happens to the requests of [`client`](Self::client) and of the socket.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// The API server ends and begins anew: all connections and watches break, and requests are refused for
+    /// `downtime`. Returns at once. Pods go on running.
+    pub fn restart(&self, history: History, downtime: Duration) {
+        let how = match history {
+            History::Kept => "kept",
+            History::Lost => "lost",
+        };
+        self.inner.faults.go_down(downtime, how);
+        if history == History::Lost {
+            self.inner.api.store.compact();
+        }
+    }
+
+    /// How far the clock of the server and its kubelet is ahead of this machine's; negative when it is behind.
+    #[must_use]
+    pub fn clock_skew(&self) -> SignedDuration {
+        self.inner.api.store.clock().skew()
+    }
+
+    /// Sets the clock wrong, in whole milliseconds: all timestamps from now on are off by so much.
+    pub fn set_clock_skew(&self, skew: SignedDuration) {
+        self.inner.api.store.clock().set_skew(skew);
+        self.inner
+            .faults
+            .note(&format!("-- clock skew {} s", skew.as_secs_f64()));
     }
 
     /// Serves the API on a free loopback port and writes `dir/kubeconfig` (mode 0600, context `embedded`) with
@@ -145,7 +198,13 @@ impl EmbeddedCluster {
     /// # Errors
     /// When the socket or the file cannot be made.
     pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
-        serve::serve(self.router(), dir, self.inner.api.stop.child_token()).await
+        serve::serve(
+            self.router(),
+            self.inner.faults.clone(),
+            dir,
+            self.inner.api.stop.child_token(),
+        )
+        .await
     }
 
     /// Kills all containers with everything that came out of them, ends all watches and followed logs, and

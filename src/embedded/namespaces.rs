@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Namespace, NamespaceSpec, NamespaceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::default::{now, random_uid};
+use super::default::random_uid;
 use super::event::Key;
 use super::status_body::{NAMESPACES, PODS, Refusal};
 
@@ -19,10 +20,11 @@ pub struct Namespaces {
 
 impl Namespaces {
     /// Adds an empty namespace.
-    pub fn insert(&mut self, name: &str, version: u64) {
+    pub fn insert(&mut self, name: &str, version: u64, now: Time) {
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(name.to_owned());
-        self.all.insert(name.to_owned(), fill(namespace, version));
+        self.all
+            .insert(name.to_owned(), fill(namespace, version, now));
     }
 
     /// In name order.
@@ -62,13 +64,14 @@ impl Namespaces {
         &mut self,
         wanted: Namespace,
         version: u64,
+        now: Time,
         dry_run: bool,
     ) -> Result<Namespace, Refusal> {
         let name = wanted.metadata.name.clone().unwrap_or_default();
         if self.all.contains_key(&name) {
             return Err(Refusal::already_exists(NAMESPACES, &name));
         }
-        let made = fill(wanted, version);
+        let made = fill(wanted, version, now);
         if !dry_run {
             self.all.insert(name, made.clone());
         }
@@ -83,6 +86,7 @@ impl Namespaces {
         &mut self,
         name: &str,
         version: u64,
+        now: Time,
         dry_run: bool,
     ) -> Result<Namespace, Refusal> {
         let found = self
@@ -97,7 +101,7 @@ impl Namespaces {
             ));
         }
         let mut marked = found.clone();
-        marked.metadata.deletion_timestamp.get_or_insert_with(now);
+        marked.metadata.deletion_timestamp.get_or_insert(now);
         marked.metadata.resource_version = Some(version.to_string());
         marked.status.get_or_insert_default().phase = Some("Terminating".to_owned());
         if !dry_run {
@@ -115,7 +119,7 @@ impl Namespaces {
     }
 }
 
-fn fill(mut namespace: Namespace, version: u64) -> Namespace {
+fn fill(mut namespace: Namespace, version: u64, now: Time) -> Namespace {
     let metadata = &mut namespace.metadata;
     let name = metadata.name.clone().unwrap_or_default();
     metadata
@@ -123,7 +127,7 @@ fn fill(mut namespace: Namespace, version: u64) -> Namespace {
         .get_or_insert_default()
         .insert(NAME_LABEL.to_owned(), name);
     metadata.uid = Some(random_uid());
-    metadata.creation_timestamp = Some(now());
+    metadata.creation_timestamp = Some(now);
     metadata.resource_version = Some(version.to_string());
     metadata.managed_fields = None;
     namespace.spec = Some(NamespaceSpec {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use tokio::sync::{mpsc, watch};
 
+use super::clock::Clock;
 use super::deletion::{DeleteRequest, Next, next_step};
 use super::event::{Change, Event, Key, Stored, key_of, render};
 use super::namespaces::Namespaces;
@@ -26,6 +27,7 @@ pub struct Snapshot {
 /// The objects of the embedded cluster.
 #[derive(Debug)]
 pub struct Store {
+    clock: Arc<Clock>,
     state: Mutex<State>,
     latest: watch::Sender<u64>,
 }
@@ -47,11 +49,12 @@ impl Store {
     /// An empty store with the namespaces `default` and `kube-system`, which keeps `capacity` events.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        let clock = Arc::<Clock>::default();
         let mut namespaces = Namespaces::default();
         let mut version = 0;
         for name in ["default", "kube-system"] {
             version += 1;
-            namespaces.insert(name, version);
+            namespaces.insert(name, version, clock.now());
         }
         let state = State {
             version,
@@ -63,6 +66,7 @@ impl Store {
             followers: Vec::new(),
         };
         Self {
+            clock,
             state: Mutex::new(state),
             latest: watch::Sender::new(version),
         }
@@ -71,6 +75,22 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code under the lock leaves the state half changed, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server's clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Forgets all events, as etcd's compaction does: whoever goes on from a version that was seen before is answered
+    /// 410. The version grows by one, as it does on a real server, where other objects change too.
+    pub fn compact(&self) {
+        let mut state = self.lock();
+        state.events.clear();
+        state.version += 1;
+        state.floor = state.version;
+        self.announce(&state);
     }
 
     fn announce(&self, state: &State) {
@@ -225,7 +245,7 @@ impl Store {
             .cloned()
             .ok_or_else(|| Refusal::not_found(PODS, &key.1))?;
         request.check_preconditions(&old.pod)?;
-        let Some(new) = request.mark(&old.pod) else {
+        let Some(new) = request.mark(&old.pod, self.clock.now()) else {
             // It is being deleted already and nothing was asked that makes it faster.
             return Ok(old);
         };
@@ -267,7 +287,9 @@ impl Store {
     pub fn create_namespace(&self, wanted: Namespace, dry_run: bool) -> Result<Namespace, Refusal> {
         let mut state = self.lock();
         let version = state.version + 1;
-        let made = state.namespaces.create(wanted, version, dry_run)?;
+        let made = state
+            .namespaces
+            .create(wanted, version, self.clock.now(), dry_run)?;
         if !dry_run {
             state.version = version;
             self.announce(&state);
@@ -282,7 +304,9 @@ impl Store {
     pub fn delete_namespace(&self, name: &str, dry_run: bool) -> Result<Namespace, Refusal> {
         let mut state = self.lock();
         let version = state.version + 1;
-        let marked = state.namespaces.terminate(name, version, dry_run)?;
+        let marked = state
+            .namespaces
+            .terminate(name, version, self.clock.now(), dry_run)?;
         if !dry_run {
             state.version = version;
             state.close_namespace(name);
