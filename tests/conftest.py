@@ -6,10 +6,10 @@ import os
 import sysconfig
 from typing import TYPE_CHECKING
 
+import kubegrader
 import pytest
 
 if TYPE_CHECKING:
-    import kubegrader
     from kubegrader.testing import KubeCluster
     from kubernetes.client import CoreV1Api
 
@@ -56,5 +56,5 @@ def namespace(kube_cluster_session: KubeCluster) -> str:
 
 
 @pytest.fixture
-def cluster(kube_cluster_session: KubeCluster) -> kubegrader.Cluster:
-    return kube_cluster_session.cluster
+def cluster(kubeconfig: str, namespace: str) -> kubegrader.Cluster:
+    return kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
