@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body as Answer;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +25,7 @@ use super::logs::LogBook;
 use super::page::Page;
 use super::params::Params;
 use super::patch::{Part, Patch, check_names, replace};
+use super::path::Path;
 use super::status_body::Refusal;
 use super::store::Store;
 use super::watch::{self, WatchRequest};

@@ -22,6 +22,7 @@ mod identity;
 mod kubelet;
 mod launch;
 mod life;
+mod limits;
 mod log_reader;
 mod log_request;
 mod logs;
@@ -30,6 +31,7 @@ mod namespaces;
 mod page;
 mod params;
 mod patch;
+mod path;
 mod pod_status;
 mod process;
 mod selector;
@@ -53,6 +55,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::Layer;
 
+pub use limits::Limits;
 pub use serve::Server;
 
 use api::Api;
@@ -198,9 +201,18 @@ impl EmbeddedCluster {
     /// # Errors
     /// When the socket or the file cannot be made.
     pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
+        self.serve_with(dir, Limits::default()).await
+    }
+
+    /// As [`serve`](Self::serve), with other limits.
+    ///
+    /// # Errors
+    /// When the socket or the file cannot be made.
+    pub async fn serve_with(&self, dir: &Path, limits: Limits) -> std::io::Result<Server> {
         serve::serve(
             self.router(),
             self.inner.faults.clone(),
+            limits,
             dir,
             self.inner.api.stop.child_token(),
         )
