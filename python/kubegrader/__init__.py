@@ -12,7 +12,7 @@ The executor for grader-service is in ``kubegrader.executor``.
 
 from __future__ import annotations
 
-from ._core import EmbeddedCluster, Outcome, PodRun, Timings, Verdict, __version__
+from ._core import EmbeddedCluster, Faults, Outcome, PodRun, Timings, Verdict, __version__
 from .cluster import Cluster
 from .exceptions import (
     ApiError,
@@ -32,6 +32,7 @@ __all__ = [
     "Cluster",
     "ConfigError",
     "EmbeddedCluster",
+    "Faults",
     "ImageError",
     "InvalidPodError",
     "KubegraderError",

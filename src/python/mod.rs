@@ -4,6 +4,7 @@ mod cluster;
 mod convert;
 mod embedded;
 mod errors;
+mod faults;
 mod log;
 mod outcome;
 mod pod_run;
@@ -20,6 +21,8 @@ mod _core {
     use super::cluster::PyCluster;
     #[pymodule_export]
     use super::embedded::PyEmbeddedCluster;
+    #[pymodule_export]
+    use super::faults::PyFaults;
     #[pymodule_export]
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
     #[pymodule_export]
