@@ -23,9 +23,9 @@ TEST_ANNOTATION = "kubegrader.io/test"
 
 
 @contextmanager
-def embedded_cluster() -> Iterator[KubeCluster]:
-    """Start an embedded cluster."""
-    with EmbeddedCluster() as embedded:
+def embedded_cluster(seed: int = 0) -> Iterator[KubeCluster]:
+    """Start an embedded cluster, with the seed of what happens there by chance."""
+    with EmbeddedCluster(seed=seed) as embedded:
         yield KubeCluster(embedded.kubeconfig, "default", embedded)
 
 

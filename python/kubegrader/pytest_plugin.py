@@ -16,11 +16,14 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from ._core import EmbeddedCluster, Faults
     from .testing import KubeCluster
 
 _RUN = pytest.StashKey[str]()
 _CLUSTERS = pytest.StashKey["list[KubeCluster]"]()
 
+# The lines of a trace that a report shows, the last ones.
+_TRACE = 200
 # A test that uses one of these has a cluster of its own: what it does to it is nobody else's.
 _OWN_CLUSTER = frozenset(["kube_faults", "kube_stages"])
 
@@ -33,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="run the tests that use kube_cluster on the cluster of this kubeconfig's current "
         "context, not on an embedded one",
+    )
+    group.addoption(
+        "--kubegrader-seed",
+        metavar="N",
+        default="0",
+        help="the seed of what kube_faults does by chance: a number (default: 0), or 'random'",
     )
     group.addoption(
         "--kubegrader-leftovers",
@@ -65,6 +74,19 @@ def _run(config: pytest.Config) -> str:
     workerinput: dict[str, Any] = getattr(config, "workerinput", {})
     given: str | None = workerinput.get("kubegrader_run")
     return given or config.stash.setdefault(_RUN, os.urandom(4).hex())
+
+
+def _seed(config: pytest.Config) -> int:
+    given: str = config.getoption("--kubegrader-seed")
+    if given == "random":
+        # The run's name is drawn at random, and workers share it.
+        return int(_run(config), 16)
+    try:
+        return int(given, 0)
+    except ValueError:
+        raise pytest.UsageError(
+            f"--kubegrader-seed: it must be a number or 'random', not {given!r}"
+        ) from None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -107,17 +129,49 @@ def kube_cluster(request: pytest.FixtureRequest) -> Iterator[KubeCluster]:
 
     with contextlib.ExitStack() as stack:
         if _has_own_cluster(request):
-            whole = stack.enter_context(namespaces.embedded_cluster())
+            whole = stack.enter_context(namespaces.embedded_cluster(_seed(request.config)))
         else:
             whole = request.getfixturevalue("kube_cluster_session")
         made = namespaces.namespace(whole, _run(request.config), request.node.nodeid)
         cluster = stack.enter_context(made)
         request.node.stash[_CLUSTERS] = [cluster]
         yield cluster
+        # What the test asked for must not happen to what is done after it.
+        cluster.end_faults()
         request.node.stash[_CLUSTERS] = []
         left = cluster.leftovers() if _leftovers(request) == "fail" else []
     if left:
         pytest.fail(f"the test left pods behind: {', '.join(left)}", pytrace=False)
+
+
+@pytest.fixture
+def kube_faults(request: pytest.FixtureRequest, kube_cluster: KubeCluster) -> Faults:
+    """Give the trouble between this test's clients and its cluster: none, until it is added.
+
+    The cluster is the test's own. On a real cluster the test is skipped.
+    """
+    return _own(request, kube_cluster, "kube_faults").faults
+
+
+@pytest.fixture
+def kube_stages(request: pytest.FixtureRequest, kube_cluster: KubeCluster) -> EmbeddedCluster:
+    """Give this test's cluster, whose pods play lives from data after its `play` was called.
+
+    The cluster is the test's own. On a real cluster the test is skipped.
+    """
+    return _own(request, kube_cluster, "kube_stages")
+
+
+def _own(request: pytest.FixtureRequest, cluster: KubeCluster, fixture: str) -> EmbeddedCluster:
+    if cluster.embedded is None:
+        pytest.skip(
+            f"{fixture} needs an embedded cluster, and --kubegrader-kubeconfig names a real one"
+        )
+    if not _has_own_cluster(request):
+        pytest.fail(
+            f"name {fixture} among the arguments of the test or of a fixture", pytrace=False
+        )
+    return cluster.embedded
 
 
 def _has_own_cluster(request: pytest.FixtureRequest) -> bool:
@@ -146,7 +200,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Say in a failed test's report what its pods were doing."""
     outcome = yield
     report: pytest.TestReport = outcome.get_result()
-    if report.failed and report.when != "teardown":
+    if report.failed and report.when != "teardown" and isinstance(item, pytest.Function):
         for cluster in item.stash.get(_CLUSTERS, []):
+            trace = cluster.end_faults()
             title = f"Kubernetes, namespace {cluster.namespace}"
             report.sections.append((title, cluster.report()))
+            if "kube_faults" in item.fixturenames:
+                title = f"Kubernetes faults, --kubegrader-seed={_seed(item.config)}"
+                report.sections.append((title, "\n".join(trace[-_TRACE:])))

@@ -125,6 +125,13 @@ class KubeCluster:
 
         return client.CoreV1Api(self.api_client())
 
+    def end_faults(self) -> list[str]:
+        """Let nothing happen to requests any more, and tell what was asked and what happened."""
+        if self.embedded is None:
+            return []
+        self.embedded.faults.clear()
+        return self.embedded.faults.trace()
+
     def leftovers(self) -> list[str]:
         """Name the pods that are there and that nobody has deleted."""
         return [
@@ -157,6 +164,26 @@ class KubeCluster:
     def close(self) -> None:
         """Close the clients that it gave."""
         self._open.close()
+
+
+def submission(lecture: str, assignment: str, user: str = "student") -> Any:
+    """Make a submission of the installed grader-service that is in no database.
+
+    It is enough for an executor to make its pod: ``executor.start_pod()``.
+    """
+    import grader_service.orm  # noqa: F401  (every table, so that the relations can be resolved)
+    from grader_service.orm.assignment import Assignment
+    from grader_service.orm.lecture import Lecture
+    from grader_service.orm.submission import Submission
+    from grader_service.orm.user import User
+
+    made = Submission(id=1, commit_hash="0" * 40)
+    made.assignment = Assignment(name=assignment, lecture=Lecture(code=lecture, name=lecture))
+    if hasattr(Submission, "user"):  # from 0.7.0 on
+        made.user = User(name=user)
+    else:
+        made.username = user
+    return made
 
 
 def _about(pod: dict[str, Any]) -> Iterator[str]:
