@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use super::api::Api;
 use super::event::Key;
 use super::log_reader::{self, LogOptions};
 use super::params::Params;
+use super::path::Path;
 use super::status_body::{Refusal, forbidden, invalid_number};
 
 /// Answers with the text of a container's log.

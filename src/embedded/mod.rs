@@ -29,6 +29,7 @@ mod kind;
 mod kubelet;
 mod launch;
 mod life;
+mod limits;
 mod log_reader;
 mod log_request;
 mod logs;
@@ -39,6 +40,7 @@ mod namespaces;
 mod page;
 mod params;
 mod patch;
+mod path;
 mod pod_status;
 mod process;
 mod quantity;
@@ -78,6 +80,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::Layer;
 
+pub use limits::Limits;
 pub use record::{EventType, Report, Reporter};
 pub use sandbox::Means;
 pub use serve::Server;
@@ -232,9 +235,18 @@ impl EmbeddedCluster {
     /// # Errors
     /// When the socket or the file cannot be made.
     pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
+        self.serve_with(dir, Limits::default()).await
+    }
+
+    /// As [`serve`](Self::serve), with other limits.
+    ///
+    /// # Errors
+    /// When the socket or the file cannot be made.
+    pub async fn serve_with(&self, dir: &Path, limits: Limits) -> std::io::Result<Server> {
         serve::serve(
             self.router(),
             self.inner.faults.clone(),
+            limits,
             dir,
             self.inner.api.stop.child_token(),
         )
