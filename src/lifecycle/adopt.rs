@@ -46,7 +46,8 @@ impl Run {
             // The caller's from its end on: an owner that has no run of it any more would count as gone.
             return Ok(());
         }
-        let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps).await;
+        let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps);
+        let beat = Box::pin(beat).await;
         let owners = self.connection.owners();
         let claim = owners.claim(&self.connection, process, beat.is_held).await;
         self.hold.beat = Some(beat);
@@ -61,7 +62,7 @@ impl Run {
         let until = Instant::now() + LONGEST;
         loop {
             let judge = liveness::liveness(&self.connection, &self.process, &self.namespace, pod);
-            match judge.await {
+            match Box::pin(judge).await {
                 Liveness::Watched(why) if Instant::now() >= until => {
                     return Ok(Liveness::Unknown(why));
                 }
@@ -107,7 +108,7 @@ impl Run {
     /// Changes labels and annotations of a pod; with `exact`, only if it is as it was read.
     pub(super) async fn mark(&self, pod: &PodView, exact: bool, change: &Value) -> Result<Marked> {
         let mark = |client| self.try_to_mark(client, pod, exact, change);
-        let marked = self.connection.ask(OUTAGE, mark).await;
+        let marked = Box::pin(self.connection.ask(OUTAGE, mark)).await;
         marked.map_err(|failure| {
             failure.into_error("marking pod", &self.object(), self.connection.server())
         })

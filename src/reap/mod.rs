@@ -243,7 +243,7 @@ impl Reaper<'_> {
             let pods: Api<PodView> = Api::namespaced(client, namespace);
             once(pods.delete(name, params)).await.map(drop)
         };
-        self.connection.ask(OUTAGE, delete).await
+        Box::pin(self.connection.ask(OUTAGE, delete)).await
     }
 
     fn told(&self, pod: &PodView, action: Action, reason: String) -> Reaped {
