@@ -58,9 +58,7 @@ async fn the_time_that_a_server_names_is_waited_for_whether_in_a_header_or_in_th
         // The header alone, over plain text.
         Fault::TooManyRequests { retry_after: 7 },
         // The header, over a Status.
-        Fault::Unavailable {
-            retry_after: Some(7),
-        },
+        Fault::Unavailable { retry_after: 7 },
         // Both.
         Fault::InternalError {
             retry_after: Some(7),
@@ -77,7 +75,6 @@ async fn the_time_that_a_server_names_is_waited_for_whether_in_a_header_or_in_th
 #[tokio::test(start_paused = true)]
 async fn a_server_that_names_no_time_is_asked_again_soon() {
     for fault in [
-        Fault::Unavailable { retry_after: None },
         Fault::InternalError { retry_after: None },
         Fault::BadGateway,
     ] {

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use tower::timeout::TimeoutLayer;
 use tower::util::{AndThenLayer, MapRequestLayer};
 use tower::{BoxError, ServiceBuilder};
 
 use super::requests::Requests;
+use super::retry::REQUEST_TIMEOUT;
 use super::retry_after;
 use crate::error::{Error, Result};
 
@@ -29,7 +31,7 @@ pub struct Options {
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent. A watch is told something (a bookmark, its own end) more often than that.
-const READ_TIMEOUT: Duration = Duration::from_secs(90);
+const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A client and the server's address. Files and credential plugins are read on a thread that may block.
 pub(super) async fn client(
@@ -66,13 +68,15 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
         request
     });
     let client = builder
+        .with_layer(&TimeoutLayer::new(REQUEST_TIMEOUT))
         .with_layer(&AndThenLayer::new(retry_after::into_status))
         .with_layer(&count)
         .build();
     Ok((client, server))
 }
 
-/// A client of a service in this process.
+/// A client of a service in this process. As with a connection, an answer has to begin within [`REQUEST_TIMEOUT`]: that
+/// of a watch begins at once too.
 pub(super) fn in_process<S, B>(service: S, requests: Arc<Requests>) -> kube::Client
 where
     S: tower::Service<Request<Body>, Response = Response<B>> + Send + 'static,
@@ -87,6 +91,7 @@ where
             request
         })
         .and_then(retry_after::into_status)
+        .layer(TimeoutLayer::new(REQUEST_TIMEOUT))
         .map_err(Into::into)
         .service(service);
     kube::Client::new(service, "default")

@@ -138,7 +138,9 @@ impl Connection {
         let mut renewed = false;
         loop {
             let (client, generation) = self.current();
-            let failure = match within(patience.left(), request(client)).await {
+            // Boxed: a request's future is large, and most of those who ask wait for long.
+            let answer = within(patience.left(), Box::pin(request(client)));
+            let failure = match answer.await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };

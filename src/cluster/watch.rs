@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::retry::{Failure, within};
+use super::retry::Failure;
 use super::{Connection, locked};
 use crate::manifest::labels;
 use crate::pod_view::PodView;
@@ -25,7 +25,9 @@ use crate::step::Steps;
 const WATCH_SECONDS: u32 = 30;
 /// How often all pods are listed anew, which finds what a watch did not tell. The list is shared as the watch is.
 const RECONCILE: Duration = Duration::from_mins(5);
-/// How long one read of a pod may take.
+/// How long an answer 410 is remembered.
+const EXPIRED_MEMORY: Duration = Duration::from_secs(30);
+/// How long a read of a pod is tried.
 const READ: Duration = Duration::from_secs(5);
 /// How long a forbidden watch is left alone: a Role may have been mended.
 const FORBIDDEN_PAUSE: Duration = Duration::from_mins(5);
@@ -104,6 +106,7 @@ impl Watch {
             steps: steps.of_namespace(namespace),
             listed: HashSet::new(),
             failures: 0,
+            expired: Vec::new(),
         };
         let task = tokio::spawn(follower.follow()).abort_handle();
         Arc::new(Self { slots, sight, task })
@@ -137,6 +140,8 @@ struct Follower {
     steps: Steps,
     listed: HashSet<String>,
     failures: u32,
+    /// When the last answers 410 came.
+    expired: Vec<Instant>,
 }
 
 /// What follows one stream of events.
@@ -239,11 +244,11 @@ impl Follower {
     }
 
     /// Tells the operator once, makes those who wait ask for themselves, and says how long to pause.
-    fn trouble(&self, error: &watcher::Error) -> Duration {
+    fn trouble(&mut self, error: &watcher::Error) -> Duration {
         let code = code(error);
         if code == 410 {
             // The history that the watch stood on is gone; kube's watcher lists anew.
-            return Duration::ZERO;
+            return self.next_expired();
         }
         let first = self.sight.send_if_modified(|sight| {
             let first = !sight.is_blind();
@@ -266,6 +271,19 @@ impl Follower {
                 .warn(&format!("watching pods failed and is tried again: {error}"));
         }
         pause(self.failures)
+    }
+}
+
+impl Follower {
+    /// No pause for one 410, and a growing one where it comes again and again.
+    fn next_expired(&mut self) -> Duration {
+        let now = Instant::now();
+        self.expired.retain(|at| now - *at < EXPIRED_MEMORY);
+        self.expired.push(now);
+        match u32::try_from(self.expired.len()).unwrap_or(u32::MAX) {
+            1 => Duration::ZERO,
+            often => pause(often),
+        }
     }
 }
 
@@ -328,6 +346,7 @@ pub struct Subscription {
     unsure: bool,
     /// The watch may not tell of the pod at all.
     reads: bool,
+    began: Instant,
 }
 
 impl Subscription {
@@ -354,6 +373,7 @@ impl Subscription {
             pause: FIRST_POLL,
             unsure: false,
             reads: false,
+            began: Instant::now(),
         })
     }
 
@@ -374,8 +394,7 @@ impl Subscription {
     /// `poll_interval`. Nothing is lost when the future is dropped.
     pub async fn next(&mut self, poll_interval: Duration) -> News {
         loop {
-            let blind =
-                self.sight.has_changed().is_err() || self.sight.borrow_and_update().is_blind();
+            let blind = self.is_blind();
             let pause = self.pause.min(poll_interval);
             tokio::select! {
                 biased;
@@ -392,7 +411,7 @@ impl Subscription {
                 Ok(()) = self.sight.changed() => {}
                 () = sleep(pause), if blind || self.unsure || self.reads => {
                     self.pause = (pause * 3 / 2).min(poll_interval);
-                    if let Ok(news) = self.read().await {
+                    if let Ok(news) = self.read(READ).await {
                         return self.heard(news);
                     }
                 }
@@ -401,30 +420,39 @@ impl Subscription {
         }
     }
 
+    /// Whether the watch tells nothing: it has ended, failed, or was never opened.
+    fn is_blind(&mut self) -> bool {
+        if self.sight.has_changed().is_err() {
+            return true;
+        }
+        match *self.sight.borrow_and_update() {
+            Sight::Blind(_) => true,
+            Sight::Opening => self.began.elapsed() >= OPENING,
+            Sight::Clear => false,
+        }
+    }
+
     fn heard(&mut self, news: News) -> News {
         self.unsure = false;
         news
     }
 
-    /// Reads the pod itself, once.
+    /// Reads the pod itself, trying for at most `limit`.
     ///
     /// # Errors
     /// The [`Failure`] of a read that was not answered; a pod that is not there is news and no failure.
-    pub async fn read(&self) -> Result<News, Failure> {
-        let (client, generation) = self.connection.current();
-        let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-        let read = async { pods.get(&self.name).await.map_err(Failure::of) };
-        match within(READ, read).await {
-            Ok(pod) => Ok(News::Pod(Arc::new(pod))),
-            Err(Failure::Refused(status)) if is_gone(&status, &self.name) => Ok(News::Gone(None)),
-            Err(failure) => {
-                if matches!(failure, Failure::Unauthorized(_)) {
-                    // The next read is sent with what there is then.
-                    let _ = self.connection.renew(generation).await;
+    pub async fn read(&self, limit: Duration) -> Result<News, Failure> {
+        let read = |client| async move {
+            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
+            match pods.get(&self.name).await.map_err(Failure::of) {
+                Ok(pod) => Ok(News::Pod(Arc::new(pod))),
+                Err(Failure::Refused(status)) if is_gone(&status, &self.name) => {
+                    Ok(News::Gone(None))
                 }
-                Err(failure)
+                Err(failure) => Err(failure),
             }
-        }
+        };
+        self.connection.ask(limit, read).await
     }
 }
 

@@ -93,7 +93,7 @@ fn too_many_requests(asked: &Asked, retry_after: u32) -> Response {
             code: StatusCode::TOO_MANY_REQUESTS,
             reason: "TooManyRequests",
             message: "storage is (re)initializing".to_owned(),
-            details: retry_details(None, retry_after),
+            details: Some(Box::new(retry_details(None, retry_after))),
         };
         return with_retry_after(refusal, retry_after);
     }
@@ -131,17 +131,17 @@ fn internal_error(asked: &Asked, retry_after: Option<u32>) -> Response {
         code: StatusCode::INTERNAL_SERVER_ERROR,
         reason: "ServerTimeout",
         message,
-        details: retry_details(Some(resource.clone()), seconds),
+        details: Some(Box::new(retry_details(Some(resource.clone()), seconds))),
     };
     with_retry_after(refusal, seconds)
 }
 
-fn retry_details(kind: Option<String>, seconds: u32) -> Option<Box<StatusDetails>> {
-    Some(Box::new(StatusDetails {
+fn retry_details(kind: Option<String>, seconds: u32) -> StatusDetails {
+    StatusDetails {
         kind,
         retry_after_seconds: Some(i32::try_from(seconds).unwrap_or(i32::MAX)),
         ..StatusDetails::default()
-    }))
+    }
 }
 
 fn with_retry_after(refusal: Refusal, seconds: u32) -> Response {
