@@ -64,7 +64,7 @@ def test_it_may_be_called_from_a_thread_while_every_logger_is_locked(prepared: A
     spoil(folder)
     handlers = [*logging.getLogger().handlers, *prepared.log.handlers]
     # As a fork or a handler that hangs would have them.
-    locks = [logging._lock, *(handler.lock for handler in handlers)]  # type: ignore[attr-defined]
+    locks = [logging._lock, *(one.lock for one in handlers if one.lock is not None)]
     for lock in locks:
         lock.acquire()
     try:
