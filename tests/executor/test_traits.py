@@ -151,6 +151,11 @@ def test_volumes_may_be_models_of_the_official_client(settings: Config, executor
             "KubeAutogradeExecutor.extra_container_config.envForm: there is no such field",
         ),
         ({"extra_pod_config": {"nodeName": object()}}, "it holds something that is no plain data"),
+        (
+            {"relative_input_path": "../x"},
+            "KubeAutogradeExecutor.relative_input_path is '../x'; it",
+        ),
+        ({"relative_output_path": "/x"}, "KubeAutogradeExecutor.relative_output_path is '/x'; it"),
         ({"pre_spawn_hook": "hook"}, "'pre_spawn_hook' trait"),
     ],
 )
@@ -224,6 +229,16 @@ def test_the_oldest_names_of_the_folders_work(site: Site, settings: Config, exec
         f"old/{way}/submission_{number}" for way in ("input", "output")
     ]
     assert container["args"][3] == one.input_path
+
+
+def test_the_folders_may_have_other_names(site: Site, settings: Config, executor: Any) -> None:
+    # grader-service's own class fails on it, and the submission is pending for ever.
+    settings.KubeAutogradeExecutor.relative_input_path = "grading/in"
+    one = executor()
+    number = one.submission.id
+    assert one.input_path == f"{site.directory}/grading/in/submission_{number}"
+    mount = one._make_pod()["spec"]["containers"][0]["volumeMounts"][0]
+    assert mount["subPath"] == f"grading/in/submission_{number}"
 
 
 def test_a_folder_that_the_volume_does_not_hold_is_told(settings: Config, executor: Any) -> None:
