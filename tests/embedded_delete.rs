@@ -20,7 +20,7 @@ async fn a_pod_without_a_node_goes_at_once_and_is_the_answer() {
     assert_eq!(pod["metadata"]["deletionGracePeriodSeconds"], 0);
     assert_eq!(pod["metadata"]["generation"], 2);
     // One version for the mark, one for the end.
-    assert_eq!(pod["metadata"]["resourceVersion"], "5");
+    assert_eq!(pod["metadata"]["resourceVersion"], "7");
     assert_eq!(get(&router, &format!("{PODS}/a")).await.0, 404);
 }
 
@@ -100,7 +100,7 @@ async fn preconditions_protect_another_pod_of_the_same_name() {
     assert_eq!(status["message"], message);
     let stale = json!({"preconditions": {"resourceVersion": "1"}});
     let (code, status) = delete(&router, &format!("{PODS}/a"), &stale).await;
-    let message = "Operation cannot be fulfilled on Pod \"a\": the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (3). The object might have been modified";
+    let message = "Operation cannot be fulfilled on Pod \"a\": the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (5). The object might have been modified";
     assert_eq!((code, status["message"].as_str()), (409, Some(message)));
 }
 
@@ -111,7 +111,7 @@ async fn a_dry_run_deletes_nothing() {
     let (code, pod) = delete(&router, &format!("{PODS}/a"), &json!({"dryRun": ["All"]})).await;
     assert_eq!(
         (code, pod["metadata"]["resourceVersion"].as_str()),
-        (200, Some("3"))
+        (200, Some("5"))
     );
     assert_eq!(get(&router, &format!("{PODS}/a")).await.0, 200);
 }

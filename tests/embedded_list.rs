@@ -103,7 +103,7 @@ async fn a_version_of_the_future_is_a_timeout() {
     assert_eq!(code, 504);
     assert_eq!(
         status["message"],
-        "Timeout: Too large resource version: 99999999, current: 2"
+        "Timeout: Too large resource version: 99999999, current: 4"
     );
     assert_eq!(status["details"]["retryAfterSeconds"], 1);
 }

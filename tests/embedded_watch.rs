@@ -77,7 +77,7 @@ async fn a_pod_that_begins_or_stops_to_match_appears_and_goes() {
         .await;
     }
     let path =
-        format!("{PODS}?watch=true&resourceVersion=2&labelSelector=mine%3Dyes&timeoutSeconds=1");
+        format!("{PODS}?watch=true&resourceVersion=4&labelSelector=mine%3Dyes&timeoutSeconds=1");
     let seen = whole_events(&router, &path).await;
     let words: Vec<_> = seen
         .iter()
@@ -85,7 +85,7 @@ async fn a_pod_that_begins_or_stops_to_match_appears_and_goes() {
         .collect();
     assert_eq!(words, ["ADDED", "DELETED", "ADDED"]);
     assert_eq!(seen[1]["object"]["metadata"]["labels"]["mine"], "yes");
-    assert_eq!(seen[1]["object"]["metadata"]["resourceVersion"], "5");
+    assert_eq!(seen[1]["object"]["metadata"]["resourceVersion"], "7");
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +99,7 @@ async fn initial_events_end_with_a_marked_bookmark() {
     assert_eq!(seen.len(), 2);
     let expected = json!({"type": "BOOKMARK", "object": {
         "kind": "Pod", "apiVersion": "v1",
-        "metadata": {"resourceVersion": "3", "annotations": {"k8s.io/initial-events-end": "true"}},
+        "metadata": {"resourceVersion": "5", "annotations": {"k8s.io/initial-events-end": "true"}},
         "spec": {"containers": null}, "status": {},
     }});
     assert_eq!(seen[1], expected);
@@ -135,7 +135,7 @@ async fn a_version_that_is_no_longer_kept_is_expired() {
     .await;
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": "too old resource version: 1 (4)", "reason": "Expired", "code": 410,
+        "message": "too old resource version: 1 (6)", "reason": "Expired", "code": 410,
     });
     assert_eq!(seen, [json!({"type": "ERROR", "object": status})]);
 }

@@ -456,3 +456,112 @@ async fn a_finished_pod_of_the_same_submission_is_replaced_and_a_strangers_is_no
         assert_eq!(pods(&embedded).await.len(), usize::from(taken));
     }
 }
+
+/// A pod that somebody else has created; gives its uid.
+async fn created_elsewhere(embedded: &EmbeddedCluster) -> String {
+    let body = manifest(json!({})).to_value().to_string();
+    let (code, pod) = call(
+        &embedded.router(),
+        Method::POST,
+        PODS,
+        "application/json",
+        body,
+    )
+    .await;
+    assert_eq!(code, 201, "{pod}");
+    pod["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_there_already_is_followed_to_its_end_without_a_label_and_deleted() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        uid: Some(created_elsewhere(&embedded).await),
+        ..RunOptions::default()
+    };
+    let cluster = cluster(&embedded, Faults::default());
+    let playing = async {
+        // Long after the watch has shown that it knows nothing of the pod.
+        sleep(Duration::from_secs(60)).await;
+        play(&embedded, succeeded()).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(run_pod(&cluster, json!({}), options), playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(pods(&embedded).await, Vec::<Value>::new());
+    let sent = cluster.requests().counts();
+    assert!(sent.contains(&("create", 0)), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_followed_pod_that_is_gone_is_told_as_lost() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        uid: Some("no-such-uid".to_owned()),
+        ..RunOptions::default()
+    };
+    let error = run_pod(&cluster(&embedded, Faults::default()), json!({}), options).await;
+    assert!(matches!(error, Err(Error::Lost { .. })), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_pod_is_left_to_the_caller_and_its_log_with_it() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        keep: true,
+        log_limit: 0,
+        ..RunOptions::default()
+    };
+    let playing = play(&embedded, succeeded());
+    let cluster = cluster(&embedded, Faults::default());
+    let outcome = run_pod(&cluster, json!({}), options).await.unwrap();
+    playing.await.unwrap();
+    assert_eq!(outcome.logs, None);
+    assert_eq!(pods(&embedded).await.len(), 1);
+    let sent = cluster.requests().counts();
+    assert!(
+        sent.contains(&("log", 0)) && sent.contains(&("delete", 0)),
+        "{sent:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_pod_that_does_not_start_is_left_and_one_that_is_cancelled_is_not() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        keep: true,
+        start_timeout: seconds(3),
+        ..RunOptions::default()
+    };
+    let cluster = cluster(&embedded, Faults::default());
+    let error = run_pod(&cluster, json!({}), options.clone()).await;
+    assert!(matches!(error, Err(Error::NotStarted { .. })), "{error:?}");
+    assert_eq!(pods(&embedded).await.len(), 1);
+    let (code, _) = call(
+        &embedded.router(),
+        Method::DELETE,
+        &format!("{PODS}/p"),
+        "application/json",
+        json!({"gracePeriodSeconds": 0}).to_string(),
+    )
+    .await;
+    assert_eq!(code, 200);
+
+    let cancel = CancellationToken::new();
+    let steps = Steps::default();
+    let running = run(
+        &cluster,
+        manifest(json!({})),
+        options,
+        &steps,
+        cancel.clone(),
+    );
+    let cancelling = async {
+        while pods(&embedded).await.is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        cancel.cancel();
+    };
+    let (error, ()) = tokio::join!(running, cancelling);
+    assert!(matches!(error, Err(Error::Cancelled { .. })), "{error:?}");
+    assert_eq!(pods(&embedded).await, Vec::<Value>::new());
+}

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
     Probe, ResourceRequirements, Toleration, Volume,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 /// Letters of generated names: no vowels, so that no words come out.
 const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -47,27 +47,8 @@ pub fn random_uid() -> String {
 
 /// Fills in what the user left out, and throws away what only the server may set.
 pub fn fill(pod: &mut Pod, namespace: &str, now: Time) {
-    let metadata = &mut pod.metadata;
-    if metadata.name.as_deref().unwrap_or_default().is_empty() {
-        metadata.name = metadata
-            .generate_name
-            .as_deref()
-            .filter(|prefix| !prefix.is_empty())
-            .map(generated_name);
-    }
-    metadata.namespace = Some(namespace.to_owned());
-    metadata.uid = Some(random_uid());
-    metadata.creation_timestamp = Some(now);
-    metadata.generation = Some(1);
-    metadata.deletion_timestamp = None;
-    metadata.deletion_grace_period_seconds = None;
-    metadata.managed_fields = None;
-    metadata.self_link = None;
-    metadata.labels = metadata.labels.take().filter(|labels| !labels.is_empty());
-    metadata.annotations = metadata
-        .annotations
-        .take()
-        .filter(|annotations| !annotations.is_empty());
+    fill_metadata(&mut pod.metadata, namespace, now);
+    pod.metadata.generation = Some(1);
     let spec = pod.spec.get_or_insert_default();
     fill_spec(spec);
     pod.status = Some(PodStatus {
@@ -76,6 +57,26 @@ pub fn fill(pod: &mut Pod, namespace: &str, now: Time) {
         conditions: gated(spec),
         ..PodStatus::default()
     });
+}
+
+/// Fills in the metadata of a new object.
+pub fn fill_metadata(metadata: &mut ObjectMeta, namespace: &str, now: Time) {
+    if metadata.name.as_deref().unwrap_or_default().is_empty() {
+        metadata.name = metadata
+            .generate_name
+            .as_deref()
+            .filter(|prefix| !prefix.is_empty())
+            .map(generated_name);
+    }
+    metadata.namespace = Some(namespace.to_owned()).filter(|text| !text.is_empty());
+    metadata.uid = Some(random_uid());
+    metadata.creation_timestamp = Some(now);
+    metadata.deletion_timestamp = None;
+    metadata.deletion_grace_period_seconds = None;
+    metadata.managed_fields = None;
+    metadata.self_link = None;
+    metadata.labels = metadata.labels.take().filter(|all| !all.is_empty());
+    metadata.annotations = metadata.annotations.take().filter(|all| !all.is_empty());
 }
 
 fn fill_text(field: &mut Option<String>, value: &str) {

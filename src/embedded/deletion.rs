@@ -3,10 +3,10 @@
 //! The rules of apiserver's `BeforeDelete` and the pod strategy's `CheckGracefulDelete`; the numbers were
 //! compared with the answers of a 1.34 server.
 
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, Preconditions, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::kind::Kind;
 use super::status_body::Refusal;
 
 /// What a request to delete asks for.
@@ -29,17 +29,13 @@ pub enum Next {
     Remove,
 }
 
-/// A pod goes when its deletion has no grace left and it has no finalizers.
+/// An object goes when its deletion has no grace left and it has no finalizers.
 #[must_use]
-pub fn next_step(pod: &Pod) -> Next {
-    let metadata = &pod.metadata;
-    let over =
-        metadata.deletion_timestamp.is_some() && metadata.deletion_grace_period_seconds == Some(0);
-    let held = metadata
-        .finalizers
-        .as_ref()
-        .is_some_and(|all| !all.is_empty());
-    if over && !held {
+pub fn next_step<T: Kind>(object: &T) -> Next {
+    let metadata = object.metadata();
+    let over = metadata.deletion_timestamp.is_some()
+        && metadata.deletion_grace_period_seconds.unwrap_or(0) == 0;
+    if over && !object.is_held() {
         Next::Remove
     } else {
         Next::Stay
@@ -74,8 +70,8 @@ impl DeleteRequest {
     ///
     /// # Errors
     /// 409 `Conflict`.
-    pub fn check_preconditions(&self, pod: &Pod) -> Result<(), Refusal> {
-        let metadata = &pod.metadata;
+    pub fn check_preconditions<T: Kind>(&self, object: &T) -> Result<(), Refusal> {
+        let metadata = object.metadata();
         let name = metadata.name.as_deref().unwrap_or_default();
         let differs = |wanted: &Option<String>, actual: &Option<String>| {
             let wanted = wanted.clone()?;
@@ -86,7 +82,7 @@ impl DeleteRequest {
             let why = format!(
                 "the UID in the precondition ({wanted}) does not match the UID in record ({actual}). The object might have been deleted and then recreated"
             );
-            return Err(Refusal::conflict("Pod", name, &why));
+            return Err(Refusal::conflict(T::KIND, name, &why));
         }
         if let Some((wanted, actual)) = differs(
             &self.preconditions.resource_version,
@@ -95,57 +91,40 @@ impl DeleteRequest {
             let why = format!(
                 "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({actual}). The object might have been modified"
             );
-            return Err(Refusal::conflict("Pod", name, &why));
+            return Err(Refusal::conflict(T::KIND, name, &why));
         }
         Ok(())
     }
 
-    /// The pod with its deletion marked; `None` when an earlier delete already does as much.
+    /// The object with its deletion marked; `None` when an earlier delete already does as much.
     #[must_use]
-    pub fn mark(&self, pod: &Pod, now: Time) -> Option<Pod> {
-        let mut pod = pod.clone();
-        let grace = self.effective_grace(&pod);
-        let metadata = &mut pod.metadata;
-        let moment = if let (Some(end), Some(before)) = (
+    pub fn mark<T: Kind>(&self, object: &T, now: Time) -> Option<T> {
+        let mut object = object.clone();
+        let grace = object.grace(self.grace);
+        let metadata = object.metadata_mut();
+        let moment = match (
             metadata.deletion_timestamp.clone(),
             metadata.deletion_grace_period_seconds,
         ) {
-            // A later delete may only make it shorter.
-            self.grace.filter(|_| grace < before)?;
-            if grace == 0 {
-                now
-            } else {
-                shift(&end, grace - before)
+            (Some(end), Some(before)) => {
+                // A later delete may only make it shorter.
+                self.grace.filter(|_| grace < before)?;
+                if grace == 0 {
+                    now
+                } else {
+                    shift(&end, grace - before)
+                }
             }
-        } else {
-            let generation = metadata.generation.unwrap_or(0);
-            metadata.generation = Some(generation + 1);
-            shift(&now, grace)
+            (Some(_), None) => return None,
+            (None, _) => {
+                metadata.generation = metadata.generation.map(|number| number + 1);
+                shift(&now, grace)
+            }
         };
         metadata.deletion_timestamp = Some(moment);
         metadata.deletion_grace_period_seconds = Some(grace);
-        Some(pod)
-    }
-
-    fn effective_grace(&self, pod: &Pod) -> i64 {
-        let spec = pod.spec.as_ref();
-        let own = || {
-            spec.and_then(|spec| spec.termination_grace_period_seconds)
-                .unwrap_or(30)
-        };
-        let bound = spec
-            .and_then(|spec| spec.node_name.as_deref())
-            .is_some_and(|node| !node.is_empty());
-        let phase = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref());
-        let finished = matches!(phase, Some("Succeeded" | "Failed"));
-        if !bound || finished {
-            return 0;
-        }
-        let grace = self.grace.unwrap_or_else(own);
-        if grace < 0 { 1 } else { grace }
+        object.marked();
+        Some(object)
     }
 }
 

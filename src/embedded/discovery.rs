@@ -61,37 +61,36 @@ fn versions() -> Value {
     json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
 }
 
+/// The verbs of a resource that has all of them.
+const ALL_VERBS: &[&str] = &[
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
+
 fn resources() -> Value {
     let resource = |name: &str, singular: &str, namespaced: bool, kind: &str, verbs: &[&str]| json!({"name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs});
-    let mut pods = resource(
-        "pods",
-        "pod",
-        true,
-        "Pod",
-        &[
-            "create",
-            "delete",
-            "deletecollection",
-            "get",
-            "list",
-            "patch",
-            "update",
-            "watch",
-        ],
-    );
+    let mut events = resource("events", "event", true, "Event", ALL_VERBS);
+    events["shortNames"] = json!(["ev"]);
+    let mut pods = resource("pods", "pod", true, "Pod", ALL_VERBS);
     pods["shortNames"] = json!(["po"]);
     pods["categories"] = json!(["all"]);
-    let mut namespaces = resource(
-        "namespaces",
-        "namespace",
-        false,
-        "Namespace",
-        &["create", "delete", "get", "list"],
-    );
+    let verbs = [
+        "create", "delete", "get", "list", "patch", "update", "watch",
+    ];
+    let mut namespaces = resource("namespaces", "namespace", false, "Namespace", &verbs);
     namespaces["shortNames"] = json!(["ns"]);
+    let changes = ["get", "patch", "update"];
+    let namespace_status = resource("namespaces/status", "", false, "Namespace", &changes);
     let log = resource("pods/log", "", true, "Pod", &["get"]);
-    let status = resource("pods/status", "", true, "Pod", &["get", "patch", "update"]);
+    let status = resource("pods/status", "", true, "Pod", &changes);
     json!({
-        "kind": "APIResourceList", "groupVersion": "v1", "resources": [namespaces, pods, log, status],
+        "kind": "APIResourceList", "groupVersion": "v1",
+        "resources": [events, namespaces, namespace_status, pods, log, status],
     })
 }

@@ -1,35 +1,48 @@
-//! One change of one pod, serialised once for everyone who wants to know of it.
+//! One change of one object, serialised once for everyone who wants to know of it.
+//!
+//! Not to be confused with Kubernetes' own objects of the kind `Event`, which [`super::record`] makes.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use k8s_openapi::api::core::v1::Pod;
 
-/// Namespace and name.
+use super::kind::Kind;
+
+/// Namespace and name; the namespace is empty for objects that have none.
 pub type Key = (String, String);
 
-/// The key of a pod.
+/// The key of an object.
 #[must_use]
-pub fn key_of(pod: &Pod) -> Key {
-    let metadata = &pod.metadata;
+pub fn key_of<T: Kind>(object: &T) -> Key {
+    let metadata = object.metadata();
     (
         metadata.namespace.clone().unwrap_or_default(),
         metadata.name.clone().unwrap_or_default(),
     )
 }
 
-/// One version of a pod.
-#[derive(Debug, Clone)]
-pub struct Stored {
+/// One version of an object.
+#[derive(Debug)]
+pub struct Stored<T> {
     /// The object.
-    pub pod: Arc<Pod>,
+    pub object: Arc<T>,
     /// The object as JSON, with `apiVersion` and `kind`.
     pub json: Bytes,
     /// The object's `metadata.resourceVersion` as a number.
     pub version: u64,
 }
 
-/// What happened to a pod.
+impl<T> Clone for Stored<T> {
+    fn clone(&self) -> Self {
+        Self {
+            object: Arc::clone(&self.object),
+            json: self.json.clone(),
+            version: self.version,
+        }
+    }
+}
+
+/// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It was created.
@@ -52,15 +65,15 @@ impl Change {
     }
 }
 
-/// One change of one pod.
+/// One change of one object.
 #[derive(Debug)]
-pub struct Event {
+pub struct Event<T> {
     /// What happened.
     pub change: Change,
-    /// The pod after the change, for `Deleted` the last state with the version of its deletion.
-    pub after: Stored,
-    /// The pod before the change.
-    pub before: Option<Stored>,
+    /// The object after the change, for `Deleted` the last state with the version of its deletion.
+    pub after: Stored<T>,
+    /// The object before the change.
+    pub before: Option<Stored<T>>,
     /// The whole line of a watch, with the line feed.
     pub line: Bytes,
 }
@@ -79,16 +92,15 @@ pub fn event_line(word: &str, json: &[u8]) -> Bytes {
     .into()
 }
 
-/// Serialises a pod as an event line; the object's own JSON is a slice of it.
-pub fn render(change: Change, pod: Pod, version: Option<u64>) -> (Stored, Bytes) {
-    // Serialising typed pods cannot fail: all keys are strings and all numbers finite.
-    let json = serde_json::to_vec(&pod).unwrap_or_default();
+/// Serialises an object as an event line; the object's own JSON is a slice of it.
+pub fn render<T: Kind>(change: Change, object: T, version: u64) -> (Stored<T>, Bytes) {
+    let json = object.json();
     let line = event_line(change.word(), &json);
     let end = line.len() - 2;
     let stored = Stored {
-        pod: Arc::new(pod),
+        object: Arc::new(object),
         json: line.slice(end - json.len()..end),
-        version: version.unwrap_or_default(),
+        version,
     };
     (stored, line)
 }

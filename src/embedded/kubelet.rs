@@ -16,12 +16,16 @@ use tokio_util::task::TaskTracker;
 use super::event::{Change, key_of};
 use super::life::Life;
 use super::logs::LogBook;
+use super::record::{EventType, Report, Reporter};
 use super::store::Store;
 
 /// `spec.nodeName` of every pod that runs here.
 pub const NODE_NAME: &str = "embedded";
 /// Pods with another `schedulerName` wait for someone else, as on a real cluster.
 const SCHEDULER: &str = "default-scheduler";
+
+/// Why a pod with another node selector does not run here.
+const NO_NODE: &str = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
 
 /// What is wanted of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,10 +98,10 @@ pub fn make_folders(pod: &Path, logs: &Path) -> io::Result<()> {
 
 /// Follows the store until the node stops.
 pub async fn run(node: Arc<Node>) {
-    let (existing, mut events) = node.store.follow();
+    let (existing, mut events) = node.store.follow::<Pod>();
     let mut wishes: HashMap<String, watch::Sender<Wish>> = HashMap::new();
     for stored in existing {
-        consider(&node, &mut wishes, &stored.pod);
+        consider(&node, &mut wishes, &stored.object);
     }
     loop {
         let event = tokio::select! {
@@ -105,7 +109,7 @@ pub async fn run(node: Arc<Node>) {
             () = node.stop.cancelled() => None,
         };
         let Some(event) = event else { return };
-        let pod = &event.after.pod;
+        let pod = &event.after.object;
         if event.change == Change::Deleted {
             if let Some(wish) = wishes.remove(uid_of(pod)) {
                 wish.send_replace(Wish::Gone);
@@ -169,7 +173,7 @@ fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
     }
     let fits = selects_this_node(spec);
     let now = node.store.clock().now();
-    let bound = node.store.update(&key_of(pod), false, |old| {
+    let bound = node.store.update(&key_of(pod), false, |old: &Pod| {
         let mut new = old.clone();
         if fits {
             new.spec.get_or_insert_default().node_name = Some(NODE_NAME.to_owned());
@@ -191,7 +195,35 @@ fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
         }
         Ok(new)
     });
+    if let Ok(bound) = &bound {
+        tell_of_scheduling(node, &bound.object, fits);
+    }
     fits && bound.is_ok()
+}
+
+fn tell_of_scheduling(node: &Node, pod: &Pod, fits: bool) {
+    let (namespace, name) = key_of(pod);
+    let assigned = format!("Successfully assigned {namespace}/{name} to {NODE_NAME}");
+    let report = if fits {
+        Report {
+            type_: EventType::Normal,
+            reason: "Scheduled",
+            message: &assigned,
+            reporter: Reporter::Scheduler { action: "Binding" },
+            field_path: None,
+        }
+    } else {
+        Report {
+            type_: EventType::Warning,
+            reason: "FailedScheduling",
+            message: NO_NODE,
+            reporter: Reporter::Scheduler {
+                action: "Scheduling",
+            },
+            field_path: None,
+        }
+    };
+    node.store.record_event(pod, &report);
 }
 
 fn selects_this_node(spec: &PodSpec) -> bool {
@@ -206,12 +238,11 @@ fn selects_this_node(spec: &PodSpec) -> bool {
 }
 
 fn scheduled(fits: bool, now: Time) -> PodCondition {
-    let message = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
     PodCondition {
         type_: "PodScheduled".to_owned(),
         status: if fits { "True" } else { "False" }.to_owned(),
         reason: (!fits).then(|| "Unschedulable".to_owned()),
-        message: (!fits).then(|| message.to_owned()),
+        message: (!fits).then(|| NO_NODE.to_owned()),
         last_transition_time: Some(now),
         ..PodCondition::default()
     }

@@ -283,7 +283,7 @@ impl Life {
 
     fn plan_restart(&mut self, slot: Slot) {
         let pause = back_off::pause(self.slot(slot).restarts);
-        let (namespace, name) = key_of(&self.pod);
+        let (namespace, name) = key_of(&*self.pod);
         let uid = self.uid.clone();
         let view = self.slot(slot);
         if let State::Ended(ended) = &view.state {
@@ -317,17 +317,20 @@ impl Life {
     /// Writes the status, when the pod is still this one; that it is gone comes as a wish.
     fn publish(&self) {
         let now = self.node.store.clock().now();
-        let published = self.node.store.update(&key_of(&self.pod), false, |old| {
-            if old.metadata.uid.as_ref() != Some(&self.uid) {
-                return Err(Refusal::not_found(
-                    PODS,
-                    old.metadata.name.as_deref().unwrap_or_default(),
-                ));
-            }
-            let mut new = old.clone();
-            new.status = Some(self.view.status(old, &now));
-            Ok(new)
-        });
+        let published = self
+            .node
+            .store
+            .update(&key_of(&*self.pod), false, |old: &Pod| {
+                if old.metadata.uid.as_ref() != Some(&self.uid) {
+                    return Err(Refusal::not_found(
+                        PODS,
+                        old.metadata.name.as_deref().unwrap_or_default(),
+                    ));
+                }
+                let mut new = old.clone();
+                new.status = Some(self.view.status(old, &now));
+                Ok(new)
+            });
         if let Err(refusal) = published {
             tracing::debug!(uid = %self.uid, %refusal.message, "publishing a pod's status");
         }
@@ -349,7 +352,7 @@ impl Life {
                     let gone = self
                         .node
                         .store
-                        .delete(&key_of(&self.pod), &DeleteRequest::at_once(&self.uid));
+                        .delete::<Pod>(&key_of(&*self.pod), &DeleteRequest::at_once(&self.uid));
                     if gone.is_err() {
                         return;
                     }

@@ -30,7 +30,7 @@ pub async fn serve(
     params: Params,
 ) -> Result<Response, Refusal> {
     let options = options(&key.1, &params, api.store.clock().precise())?;
-    let pod = api.store.get(&key)?.pod;
+    let pod = api.store.get::<Pod>(&key)?.object;
     let container = container(&pod, &key.1, params.text("container"))?;
     let spec = pod.spec.as_ref();
     if spec

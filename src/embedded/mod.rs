@@ -5,14 +5,16 @@
 //! codes, words and the order of a pod's statuses are those of a real Kubernetes 1.34; where a process
 //! cannot do what a container could, the pod says so in its status.
 //!
-//! Read in this order: `store` (objects and versions), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`. [`faults`] stand between
-//! clients and all of it.
+//! Read in this order: `store` and `collection` (objects and versions), `kind` and
+//! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`.
+//! [`faults`] stand between clients and all of it.
 
 mod api;
 mod back_off;
 mod body;
 mod clock;
+mod collection;
 mod container;
 mod default;
 mod deletion;
@@ -20,26 +22,31 @@ mod discovery;
 mod event;
 pub mod faults;
 mod identity;
+mod kind;
 mod kubelet;
 mod launch;
 mod life;
 mod log_reader;
 mod log_request;
 mod logs;
-mod name_rules;
+pub(crate) mod name_rules;
 mod namespaces;
 mod page;
 mod params;
 mod patch;
 mod pod_status;
 mod process;
+mod record;
+mod resource;
 mod selector;
 mod serve;
+mod served;
 mod status_body;
 mod store;
 mod strict;
 mod table;
 mod validate;
+mod validate_event;
 mod validate_volume;
 mod watch;
 
@@ -49,11 +56,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::SignedDuration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::Layer;
 
+pub use record::{EventType, Report, Reporter};
 pub use serve::Server;
 
 use api::Api;
@@ -206,6 +215,12 @@ impl EmbeddedCluster {
             self.inner.api.stop.child_token(),
         )
         .await
+    }
+
+    /// Records an event about a pod as the kubelet, the scheduler or a controller would: the same thing again is
+    /// counted, and many alike become one. Nothing is recorded in a namespace that is not there or is going.
+    pub fn record_event(&self, pod: &Pod, report: &Report<'_>) {
+        self.inner.api.store.record_event(pod, report);
     }
 
     /// Kills all containers with everything that came out of them, ends all watches and followed logs, and

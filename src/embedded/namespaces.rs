@@ -1,135 +1,87 @@
-//! The set of namespaces: a pod can only be created in one that exists and is not being deleted.
+//! Namespaces: an object can only be created in one that exists and is not being deleted.
 
-use std::collections::BTreeMap;
+use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition, NamespaceSpec, NamespaceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use k8s_openapi::api::core::v1::{Namespace, NamespaceSpec, NamespaceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-use super::default::random_uid;
+use super::collection::Collection;
+use super::default::fill_metadata;
 use super::event::Key;
-use super::status_body::{NAMESPACES, PODS, Refusal};
+use super::kind::Kind;
+use super::status_body::{NAMESPACES, Refusal};
 
 /// The label that every namespace carries.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// The namespaces of a new cluster.
+pub const ALWAYS_THERE: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+/// What the namespace controller says of a namespace that is empty: type, reason, message.
+const EMPTIED: [(&str, &str, &str); 5] = [
+    (
+        "NamespaceDeletionDiscoveryFailure",
+        "ResourcesDiscovered",
+        "All resources successfully discovered",
+    ),
+    (
+        "NamespaceDeletionGroupVersionParsingFailure",
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    ),
+    (
+        "NamespaceDeletionContentFailure",
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ),
+    (
+        "NamespaceContentRemaining",
+        "ContentRemoved",
+        "All content successfully removed",
+    ),
+    (
+        "NamespaceFinalizersRemaining",
+        "ContentHasNoFinalizers",
+        "All content-preserving finalizers finished",
+    ),
+];
 
-/// All namespaces by name.
-#[derive(Debug, Default)]
-pub struct Namespaces {
-    all: BTreeMap<String, Namespace>,
-}
-
-impl Namespaces {
-    /// Adds an empty namespace.
-    pub fn insert(&mut self, name: &str, version: u64, now: Time) {
-        let mut namespace = Namespace::default();
-        namespace.metadata.name = Some(name.to_owned());
-        self.all
-            .insert(name.to_owned(), fill(namespace, version, now));
-    }
-
-    /// In name order.
-    #[must_use]
-    pub fn all(&self) -> Vec<Namespace> {
-        self.all.values().cloned().collect()
-    }
-
-    /// One namespace.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Namespace> {
-        self.all.get(name)
-    }
-
-    /// May this pod be created?
-    ///
-    /// # Errors
-    /// 404 when its namespace does not exist, 403 when that is being deleted.
-    pub fn check_open(&self, (namespace, name): &Key) -> Result<(), Refusal> {
-        match self.all.get(namespace) {
-            None => Err(Refusal::not_found(NAMESPACES, namespace)),
-            Some(found) if found.metadata.deletion_timestamp.is_some() => {
-                let why = format!(
-                    "unable to create new content in namespace {namespace} because it is being terminated"
-                );
-                Err(Refusal::forbidden(PODS, name, &why))
-            }
-            Some(_) => Ok(()),
+/// May this object be created?
+///
+/// # Errors
+/// 404 when its namespace does not exist, 403 when that is being deleted.
+pub fn check_open<T: Kind>(all: &Collection<Namespace>, key: &Key) -> Result<(), Refusal> {
+    let (namespace, name) = key;
+    match all.objects.get(&(String::new(), namespace.clone())) {
+        None => Err(Refusal::not_found(NAMESPACES, namespace)),
+        Some(found) if found.object.metadata.deletion_timestamp.is_some() => {
+            Err(Refusal::namespace_terminating(T::RESOURCE, name, namespace))
         }
-    }
-
-    /// Makes a namespace.
-    ///
-    /// # Errors
-    /// 409 when it exists.
-    pub fn create(
-        &mut self,
-        wanted: Namespace,
-        version: u64,
-        now: Time,
-        dry_run: bool,
-    ) -> Result<Namespace, Refusal> {
-        let name = wanted.metadata.name.clone().unwrap_or_default();
-        if self.all.contains_key(&name) {
-            return Err(Refusal::already_exists(NAMESPACES, &name));
-        }
-        let made = fill(wanted, version, now);
-        if !dry_run {
-            self.all.insert(name, made.clone());
-        }
-        Ok(made)
-    }
-
-    /// Marks a namespace as being deleted.
-    ///
-    /// # Errors
-    /// 404, or 403 for the namespaces that every cluster has.
-    pub fn terminate(
-        &mut self,
-        name: &str,
-        version: u64,
-        now: Time,
-        dry_run: bool,
-    ) -> Result<Namespace, Refusal> {
-        let found = self
-            .all
-            .get_mut(name)
-            .ok_or_else(|| Refusal::not_found(NAMESPACES, name))?;
-        if matches!(name, "default" | "kube-system") {
-            return Err(Refusal::forbidden(
-                NAMESPACES,
-                name,
-                "this namespace may not be deleted",
-            ));
-        }
-        let mut marked = found.clone();
-        marked.metadata.deletion_timestamp.get_or_insert(now);
-        marked.metadata.resource_version = Some(version.to_string());
-        marked.status.get_or_insert_default().phase = Some("Terminating".to_owned());
-        if !dry_run {
-            *found = marked.clone();
-        }
-        Ok(marked)
-    }
-
-    /// Removes a namespace that is being deleted; the caller knows that it holds no pod.
-    pub fn remove_if_terminating(&mut self, name: &str) {
-        let terminating = |namespace: &Namespace| namespace.metadata.deletion_timestamp.is_some();
-        if self.all.get(name).is_some_and(terminating) {
-            self.all.remove(name);
-        }
+        Some(_) => Ok(()),
     }
 }
 
-fn fill(mut namespace: Namespace, version: u64, now: Time) -> Namespace {
-    let metadata = &mut namespace.metadata;
-    let name = metadata.name.clone().unwrap_or_default();
-    metadata
-        .labels
-        .get_or_insert_default()
-        .insert(NAME_LABEL.to_owned(), name);
-    metadata.uid = Some(random_uid());
-    metadata.creation_timestamp = Some(now);
-    metadata.resource_version = Some(version.to_string());
-    metadata.managed_fields = None;
+/// Refuses to delete a namespace that every cluster has.
+///
+/// # Errors
+/// 403.
+pub fn check_deletable(name: &str) -> Result<(), Refusal> {
+    if matches!(name, "default" | "kube-system" | "kube-public") {
+        let why = "this namespace may not be deleted";
+        return Err(Refusal::forbidden(NAMESPACES, name, why));
+    }
+    Ok(())
+}
+
+/// A new namespace of this name.
+#[must_use]
+pub fn named(name: &str, now: Time) -> Namespace {
+    let mut namespace = Namespace::default();
+    namespace.metadata.name = Some(name.to_owned());
+    fill(&mut namespace, now);
+    namespace
+}
+
+/// Fills in what the server sets.
+pub fn fill(namespace: &mut Namespace, now: Time) {
+    fill_metadata(&mut namespace.metadata, "", now);
+    label(&mut namespace.metadata);
     namespace.spec = Some(NamespaceSpec {
         finalizers: Some(vec!["kubernetes".to_owned()]),
     });
@@ -137,5 +89,27 @@ fn fill(mut namespace: Namespace, version: u64, now: Time) -> Namespace {
         phase: Some("Active".to_owned()),
         ..NamespaceStatus::default()
     });
+}
+
+/// Every namespace carries its name as a label.
+pub fn label(metadata: &mut ObjectMeta) {
+    let name = metadata.name.clone().unwrap_or_default();
+    let labels = metadata.labels.get_or_insert_default();
+    labels.insert(NAME_LABEL.to_owned(), name);
+}
+
+/// The last state of a namespace that is being deleted, when nothing is in it any more.
+#[must_use]
+pub fn emptied(namespace: &Namespace, now: &Time) -> Namespace {
+    let condition = |(kind, reason, message): (&str, &str, &str)| NamespaceCondition {
+        type_: kind.to_owned(),
+        status: "False".to_owned(),
+        reason: Some(reason.to_owned()),
+        message: Some(message.to_owned()),
+        last_transition_time: Some(now.clone()),
+    };
+    let mut namespace = namespace.clone();
+    namespace.status.get_or_insert_default().conditions =
+        Some(EMPTIED.into_iter().map(condition).collect());
     namespace
 }

@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::event::{Key, Stored};
+use super::kind::Kind;
 use super::params::Params;
 use super::status_body::Refusal;
 use super::store::{Snapshot, Store};
 use super::watch::WatchRequest;
-
-/// Every pod's JSON begins so; the items of a list come without it.
-const HEAD: &[u8] = br#"{"apiVersion":"v1","kind":"Pod","#;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Token {
@@ -25,37 +23,37 @@ struct Token {
     start: String,
 }
 
-/// One page of pods.
+/// One page of objects.
 #[derive(Debug)]
-pub struct Page {
-    /// The pods.
-    pub items: Vec<Stored>,
+pub struct Page<T> {
+    /// The objects.
+    pub items: Vec<Stored<T>>,
     /// The version of the list.
     pub version: u64,
     /// Asks for the next page.
     pub next: Option<String>,
-    /// How many pods come after this page; known only without selectors.
+    /// How many objects come after this page; known only without selectors.
     pub remaining: Option<usize>,
 }
 
-impl Page {
+impl<T: Kind> Page<T> {
     /// Reads what a list request asks for.
     ///
     /// # Errors
     /// 400, 410, 422, 504 in the real server's words.
-    pub fn of(store: &Store, namespace: Option<&str>, params: &Params) -> Result<Self, Refusal> {
+    pub fn of(store: &Store, namespace: &str, params: &Params) -> Result<Self, Refusal> {
         let limit = params.number("limit")?.unwrap_or(0);
         let request = WatchRequest {
-            namespace: namespace.map(str::to_owned),
-            selector: params.selector()?,
+            namespace: namespace.to_owned(),
+            selector: params.selector::<T>()?,
             ..WatchRequest::default()
         };
         params.check_match(false)?;
-        let (snapshot, start) = choose(store, params)?;
+        let (snapshot, start) = choose::<T>(store, params)?;
         let covered = snapshot
-            .pods
+            .objects
             .into_iter()
-            .filter(|(_, stored)| request.covers(&stored.pod));
+            .filter(|(_, stored)| request.covers(&*stored.object));
         let mut rest = covered.filter(|(key, _)| start.as_ref().is_none_or(|start| key >= start));
         let take = usize::try_from(limit)
             .ok()
@@ -90,11 +88,13 @@ impl Page {
         metadata
     }
 
-    /// The `PodList` as JSON.
+    /// The list as JSON.
     #[must_use]
     pub fn json(&self) -> Bytes {
         let mut body = format!(
-            r#"{{"kind":"PodList","apiVersion":"v1","metadata":{},"items":["#,
+            r#"{{"kind":"{}List","apiVersion":"{}","metadata":{},"items":["#,
+            T::KIND,
+            T::API_VERSION,
             self.metadata()
         )
         .into_bytes();
@@ -102,7 +102,7 @@ impl Page {
             if index > 0 {
                 body.push(b',');
             }
-            match stored.json.strip_prefix(HEAD) {
+            match stored.json.strip_prefix(T::HEAD) {
                 Some(rest) => {
                     body.push(b'{');
                     body.extend_from_slice(rest);
@@ -116,7 +116,7 @@ impl Page {
 }
 
 /// The version that is asked for and the key to start at.
-fn choose(store: &Store, params: &Params) -> Result<(Snapshot, Option<Key>), Refusal> {
+fn choose<T: Kind>(store: &Store, params: &Params) -> Result<(Snapshot<T>, Option<Key>), Refusal> {
     let token = params.text("continue");
     if !token.is_empty() {
         let (version, key) = decode(token)?;

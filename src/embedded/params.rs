@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, StatusCause};
 
+use super::kind::Kind;
 use super::selector::Selector;
 use super::status_body::{Refusal, cause, forbidden, unsupported};
 
@@ -61,8 +62,8 @@ impl Params {
     ///
     /// # Errors
     /// 400.
-    pub fn selector(&self) -> Result<Selector, Refusal> {
-        Selector::parse(self.text("labelSelector"), self.text("fieldSelector"))
+    pub fn selector<T: Kind>(&self) -> Result<Selector, Refusal> {
+        Selector::parse::<T>(self.text("labelSelector"), self.text("fieldSelector"))
     }
 
     /// `dryRun=All`.

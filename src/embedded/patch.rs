@@ -1,20 +1,19 @@
-//! Changes to a pod: PUT and the three kinds of PATCH.
+//! Changes to an object: PUT and the three kinds of PATCH.
 
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Map, Value};
 
-use super::body::{check_quantities, object_of};
-use super::default::fill_spec;
+use super::body::object_of;
 use super::event::Key;
-use super::status_body::{PODS, Refusal};
-use super::validate;
+use super::kind::Kind;
+use super::served::Served;
+use super::status_body::Refusal;
 
-/// Which part of the pod a request may change.
+/// Which part of the object a request may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// `/pods/{name}`: metadata and spec.
+    /// `/{name}`: metadata and spec.
     Object,
-    /// `/pods/{name}/status`: metadata and status.
+    /// `/{name}/status`: metadata and status.
     Status,
 }
 
@@ -29,7 +28,7 @@ pub enum Patch {
     Strategic(Value),
 }
 
-/// A merge patch is an object: anything else would replace the pod as a whole.
+/// A merge patch is an object: anything else would replace the object as a whole.
 fn object(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Map<String, Value>>(bytes).map(Value::Object)
 }
@@ -59,13 +58,13 @@ impl Patch {
         }
     }
 
-    /// The pod after the patch.
+    /// The object after the patch.
     ///
     /// # Errors
-    /// 422 when a JSON patch does not apply, 400 when the result is no pod.
-    pub fn apply(&self, pod: &Pod) -> Result<Pod, Refusal> {
+    /// 422 when a JSON patch does not apply, 400 when the result is no such object.
+    pub fn apply<T: Served>(&self, object: &T) -> Result<T, Refusal> {
         let mut value =
-            serde_json::to_value(pod).map_err(|error| Refusal::internal(error.to_string()))?;
+            serde_json::to_value(object).map_err(|error| Refusal::internal(error.to_string()))?;
         match self {
             Self::Merge(patch) => json_patch::merge(&mut value, patch),
             Self::Json(patch) => {
@@ -78,51 +77,40 @@ impl Patch {
     }
 }
 
-/// The pod that is stored when `wanted` is asked for in place of `old`.
+/// The object that is stored when `wanted` is asked for in place of `old`.
 ///
 /// # Errors
 /// 400 for another name, 409 for another uid, 422 for what must not change.
-pub fn replace(key: &Key, part: Part, old: &Pod, wanted: Pod) -> Result<Pod, Refusal> {
+pub fn replace<T: Served>(key: &Key, part: Part, old: &T, mut wanted: T) -> Result<T, Refusal> {
     let (namespace, name) = key;
     check_names(namespace, name, &wanted)?;
-    let given_uid = wanted.metadata.uid.as_ref().filter(|uid| !uid.is_empty());
-    if let (Some(given), Some(uid)) = (given_uid, &old.metadata.uid)
+    let metadata = std::mem::take(wanted.metadata_mut());
+    let given_uid = metadata.uid.as_ref().filter(|uid| !uid.is_empty());
+    if let (Some(given), Some(uid)) = (given_uid, &old.metadata().uid)
         && given != uid
     {
         let why = format!(
-            "StorageError: invalid object, Code: 4, Key: /registry/pods/{namespace}/{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {uid}"
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{namespace}/{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {uid}",
+            T::RESOURCE
         );
-        return Err(Refusal::conflict(PODS, name, &why));
+        return Err(Refusal::conflict(T::RESOURCE, name, &why));
     }
     // Also before the rules: someone with an old version should hear of that first.
-    let given_version = wanted
-        .metadata
-        .resource_version
-        .as_deref()
-        .unwrap_or_default();
-    if !given_version.is_empty() && old.metadata.resource_version.as_deref() != Some(given_version)
+    let given_version = metadata.resource_version.as_deref().unwrap_or_default();
+    if !given_version.is_empty()
+        && old.metadata().resource_version.as_deref() != Some(given_version)
     {
-        return Err(Refusal::modified(PODS, name));
+        return Err(Refusal::modified(T::RESOURCE, name));
     }
     let mut new = old.clone();
     let filled = |map: Option<std::collections::BTreeMap<_, _>>| map.filter(|map| !map.is_empty());
-    new.metadata.resource_version = wanted.metadata.resource_version;
-    new.metadata.labels = filled(wanted.metadata.labels);
-    new.metadata.annotations = filled(wanted.metadata.annotations);
-    new.metadata.owner_references = wanted.metadata.owner_references;
-    new.metadata.finalizers = wanted.metadata.finalizers.filter(|all| !all.is_empty());
-    match part {
-        Part::Status => new.status = wanted.status,
-        Part::Object => {
-            new.spec = wanted.spec;
-            fill_spec(new.spec.get_or_insert_default());
-            check_quantities(&new)?;
-            validate::check_update(old, &new)?;
-            if new.spec != old.spec {
-                new.metadata.generation = Some(old.metadata.generation.unwrap_or(0) + 1);
-            }
-        }
-    }
+    let kept = new.metadata_mut();
+    kept.resource_version = metadata.resource_version;
+    kept.labels = filled(metadata.labels);
+    kept.annotations = filled(metadata.annotations);
+    kept.owner_references = metadata.owner_references;
+    kept.finalizers = metadata.finalizers.filter(|all| !all.is_empty());
+    T::change(&mut new, old, wanted, part)?;
     Ok(new)
 }
 
@@ -130,14 +118,14 @@ pub fn replace(key: &Key, part: Part, old: &Pod, wanted: Pod) -> Result<Pod, Ref
 ///
 /// # Errors
 /// 400.
-pub fn check_names(namespace: &str, name: &str, pod: &Pod) -> Result<(), Refusal> {
-    let given = pod.metadata.namespace.as_deref().unwrap_or_default();
+pub fn check_names<T: Kind>(namespace: &str, name: &str, object: &T) -> Result<(), Refusal> {
+    let given = object.metadata().namespace.as_deref().unwrap_or_default();
     if !given.is_empty() && given != namespace {
         let message =
             "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::bad_request(message));
     }
-    let given = pod.metadata.name.as_deref().unwrap_or_default();
+    let given = object.metadata().name.as_deref().unwrap_or_default();
     if !name.is_empty() && given.is_empty() {
         let message = format!(
             "the name of the object ({name} based on URL) was undeterminable: name must be provided"

@@ -1,9 +1,8 @@
-//! Label selectors and field selectors: which pods a list, a watch or a delete is about.
+//! Label selectors and field selectors: which objects a list, a watch or a delete is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::Pod;
-
+use super::kind::Kind;
 use super::name_rules::{label_value_faults, qualified_name_faults};
 use super::status_body::Refusal;
 
@@ -31,19 +30,9 @@ enum Test {
 
 #[derive(Debug, Clone)]
 struct FieldRequirement {
-    field: Field,
+    field: &'static str,
     value: String,
     equal: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Field {
-    Name,
-    Namespace,
-    Phase,
-    NodeName,
-    RestartPolicy,
-    SchedulerName,
 }
 
 impl Selector {
@@ -51,20 +40,23 @@ impl Selector {
     ///
     /// # Errors
     /// 400 in the real server's words.
-    pub fn parse(labels: &str, fields: &str) -> Result<Self, Refusal> {
+    pub fn parse<T: Kind>(labels: &str, fields: &str) -> Result<Self, Refusal> {
         Ok(Self {
             labels: Parser::new(labels).requirements()?,
-            fields: parse_fields(fields)?,
+            fields: parse_fields(T::FIELDS, fields)?,
         })
     }
 
-    /// Does the selector hold for this pod?
+    /// Does the selector hold for this object?
     #[must_use]
-    pub fn matches(&self, pod: &Pod) -> bool {
+    pub fn matches<T: Kind>(&self, object: &T) -> bool {
+        if self.labels.is_empty() && self.fields.is_empty() {
+            return true;
+        }
         let none = BTreeMap::new();
-        let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
+        let labels = object.metadata().labels.as_ref().unwrap_or(&none);
         self.labels.iter().all(|one| one.holds(labels))
-            && self.fields.iter().all(|one| one.holds(pod))
+            && self.fields.iter().all(|one| one.holds(object))
     }
 }
 
@@ -81,31 +73,26 @@ impl Requirement {
 }
 
 impl FieldRequirement {
-    fn holds(&self, pod: &Pod) -> bool {
-        let spec = pod.spec.as_ref();
-        let value = match self.field {
-            Field::Name => pod.metadata.name.as_deref(),
-            Field::Namespace => pod.metadata.namespace.as_deref(),
-            Field::Phase => pod
-                .status
-                .as_ref()
-                .and_then(|status| status.phase.as_deref()),
-            Field::NodeName => spec.and_then(|spec| spec.node_name.as_deref()),
-            Field::RestartPolicy => spec.and_then(|spec| spec.restart_policy.as_deref()),
-            Field::SchedulerName => spec.and_then(|spec| spec.scheduler_name.as_deref()),
-        };
-        (value.unwrap_or_default() == self.value) == self.equal
+    fn holds<T: Kind>(&self, object: &T) -> bool {
+        (object.field(self.field) == self.value) == self.equal
     }
 }
 
-fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>, Refusal> {
+fn parse_fields(
+    known: &'static [&'static str],
+    text: &str,
+) -> Result<Vec<FieldRequirement>, Refusal> {
     text.split(',')
         .filter(|term| !term.is_empty())
-        .map(|term| parse_field(text, term))
+        .map(|term| parse_field(known, text, term))
         .collect()
 }
 
-fn parse_field(whole: &str, term: &str) -> Result<FieldRequirement, Refusal> {
+fn parse_field(
+    known: &'static [&'static str],
+    whole: &str,
+    term: &str,
+) -> Result<FieldRequirement, Refusal> {
     let (name, value, equal) = if let Some((name, value)) = term.split_once("!=") {
         (name, value, false)
     } else if let Some((name, value)) = term.split_once("==") {
@@ -116,19 +103,10 @@ fn parse_field(whole: &str, term: &str) -> Result<FieldRequirement, Refusal> {
         let message = format!("invalid selector: '{whole}'; can't understand '{term}'");
         return Err(Refusal::bad_request(message));
     };
-    let field = match name {
-        "metadata.name" => Field::Name,
-        "metadata.namespace" => Field::Namespace,
-        "status.phase" => Field::Phase,
-        "spec.nodeName" => Field::NodeName,
-        "spec.restartPolicy" => Field::RestartPolicy,
-        "spec.schedulerName" => Field::SchedulerName,
-        other => {
-            return Err(Refusal::bad_request(format!(
-                "field label not supported: {other}"
-            )));
-        }
-    };
+    let field = known
+        .iter()
+        .find(|one| **one == name)
+        .ok_or_else(|| Refusal::bad_request(format!("field label not supported: {name}")))?;
     Ok(FieldRequirement {
         field,
         value: value.to_owned(),

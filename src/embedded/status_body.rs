@@ -65,6 +65,23 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(name, resource)
     }
 
+    /// 403 `Forbidden` for a new object in a namespace that is being deleted.
+    #[must_use]
+    pub fn namespace_terminating(resource: &str, name: &str, namespace: &str) -> Self {
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        let mut refusal = Self::forbidden(resource, name, &why);
+        if let Some(details) = &mut refusal.details {
+            details.causes = Some(vec![StatusCause {
+                reason: Some("NamespaceTerminating".to_owned()),
+                message: Some(format!("namespace {namespace} is being terminated")),
+                field: Some("metadata.namespace".to_owned()),
+            }]);
+        }
+        refusal
+    }
+
     /// 404 `NotFound`: `pods "x" not found`.
     #[must_use]
     pub fn not_found(resource: &str, name: &str) -> Self {

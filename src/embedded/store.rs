@@ -1,78 +1,88 @@
-//! The pods, their one increasing version, and the last events, as etcd and the watch cache keep them.
+//! All objects and their one increasing version, as etcd keeps them.
 //!
-//! A pod is serialised once a version, as the line of its own event; every list, watch and answer is a
+//! An object is serialised once a version, as the line of its own event; every list, watch and answer is a
 //! slice of those bytes. The lock is a plain mutex: no work under it waits for anything.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Event as Occurrence, Namespace, Pod};
 use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
+use super::collection::Collection;
 use super::deletion::{DeleteRequest, Next, next_step};
 use super::event::{Change, Event, Key, Stored, key_of, render};
-use super::namespaces::Namespaces;
-use super::status_body::{NAMESPACES, PODS, Refusal};
+use super::kind::Kind;
+use super::namespaces;
+use super::record::Shelf;
+use super::status_body::Refusal;
 
-/// All pods in name order at one version.
+/// All objects of one kind in name order at one version.
 #[derive(Debug)]
-pub struct Snapshot {
-    /// The pods.
-    pub pods: BTreeMap<Key, Stored>,
+pub struct Snapshot<T> {
+    /// The objects.
+    pub objects: BTreeMap<Key, Stored<T>>,
     /// The store's version.
     pub version: u64,
+}
+
+/// Events, and the store's version after them.
+pub type Since<T> = (Vec<Arc<Event<T>>>, u64);
+
+/// What a deletion came to.
+#[derive(Debug)]
+pub struct Deleted<T> {
+    /// The object as it was last.
+    pub stored: Stored<T>,
+    /// Is it gone? Otherwise it is marked, or it was a dry run.
+    pub gone: bool,
 }
 
 /// The objects of the embedded cluster.
 #[derive(Debug)]
 pub struct Store {
-    clock: Arc<Clock>,
     state: Mutex<State>,
-    latest: watch::Sender<u64>,
 }
 
+/// What is under the lock.
 #[derive(Debug)]
-struct State {
+pub struct State {
+    /// The server's clock.
+    pub clock: Arc<Clock>,
     version: u64,
-    pods: BTreeMap<Key, Stored>,
-    namespaces: Namespaces,
-    events: VecDeque<Arc<Event>>,
-    capacity: usize,
-    /// The version of the newest event that is no longer kept.
-    floor: u64,
-    /// Unbounded, because the kubelet must not miss an event and takes each at once.
-    followers: Vec<mpsc::UnboundedSender<Arc<Event>>>,
+    /// The pods.
+    pub pods: Collection<Pod>,
+    /// The objects of the kind `Event`.
+    pub events: Collection<Occurrence>,
+    /// The namespaces.
+    pub namespaces: Collection<Namespace>,
+    /// Which events go when.
+    pub shelf: Shelf,
 }
 
 impl Store {
-    /// An empty store with the namespaces `default` and `kube-system`, which keeps `capacity` events.
+    /// A store with the namespaces that every cluster has, which keeps the last `capacity` changes of each kind.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let clock = Arc::<Clock>::default();
-        let mut namespaces = Namespaces::default();
-        let mut version = 0;
-        for name in ["default", "kube-system"] {
-            version += 1;
-            namespaces.insert(name, version, clock.now());
-        }
-        let state = State {
-            version,
-            pods: BTreeMap::new(),
-            namespaces,
-            events: VecDeque::new(),
-            capacity: capacity.max(1),
-            floor: 0,
-            followers: Vec::new(),
+        let mut state = State {
+            clock: Arc::clone(&clock),
+            version: 0,
+            pods: Collection::new(capacity),
+            events: Collection::new(capacity),
+            namespaces: Collection::new(capacity),
+            shelf: Shelf::default(),
         };
+        for name in namespaces::ALWAYS_THERE {
+            state.put(Change::Added, namespaces::named(name, clock.now()), None);
+        }
         Self {
-            clock,
             state: Mutex::new(state),
-            latest: watch::Sender::new(version),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No code under the lock leaves the state half changed, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,285 +90,265 @@ impl Store {
     /// The server's clock.
     #[must_use]
     pub fn clock(&self) -> Arc<Clock> {
-        Arc::clone(&self.clock)
+        Arc::clone(&self.lock().clock)
     }
 
     /// Forgets all events, as etcd's compaction does: whoever goes on from a version that was seen before is answered
     /// 410. The version grows by one, as it does on a real server, where other objects change too.
     pub fn compact(&self) {
         let mut state = self.lock();
-        state.events.clear();
         state.version += 1;
-        state.floor = state.version;
-        self.announce(&state);
+        let version = state.version;
+        state.pods.compact(version);
+        state.events.compact(version);
+        state.namespaces.compact(version);
     }
 
-    fn announce(&self, state: &State) {
-        self.latest.send_replace(state.version);
-    }
-
-    /// Changes whenever the version does.
+    /// Changes whenever an object of this kind does.
     #[must_use]
-    pub fn latest(&self) -> watch::Receiver<u64> {
-        self.latest.subscribe()
+    pub fn latest<T: Kind>(&self) -> watch::Receiver<u64> {
+        T::of(&self.lock()).latest()
     }
 
-    /// Every event from now on, and the pods that exist now.
+    /// Every event of one kind from now on, and the objects that exist now.
     #[must_use]
-    pub fn follow(&self) -> (Vec<Stored>, mpsc::UnboundedReceiver<Arc<Event>>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
+    pub fn follow<T: Kind>(&self) -> (Vec<Stored<T>>, mpsc::UnboundedReceiver<Arc<Event<T>>>) {
         let mut state = self.lock();
-        state.followers.push(sender);
-        (state.pods.values().cloned().collect(), receiver)
+        let all = T::of_mut(&mut state);
+        let receiver = all.follow();
+        (all.objects.values().cloned().collect(), receiver)
     }
 
-    /// One pod.
+    /// One object.
     ///
     /// # Errors
     /// 404.
-    pub fn get(&self, key: &Key) -> Result<Stored, Refusal> {
-        self.lock()
-            .pods
-            .get(key)
-            .cloned()
-            .ok_or_else(|| Refusal::not_found(PODS, &key.1))
+    pub fn get<T: Kind>(&self, key: &Key) -> Result<Stored<T>, Refusal> {
+        self.lock().get(key)
     }
 
-    /// All pods now.
+    /// All objects of one kind now.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot<T: Kind>(&self) -> Snapshot<T> {
         let state = self.lock();
         Snapshot {
-            pods: state.pods.clone(),
+            objects: T::of(&state).objects.clone(),
             version: state.version,
         }
     }
 
-    /// All pods as they were at an older version: later events are undone, the newest first.
+    /// All objects of one kind as they were at an older version.
     ///
     /// # Errors
-    /// The current version, when those events are no longer kept.
-    pub fn snapshot_at(&self, version: u64) -> Result<Snapshot, u64> {
+    /// The current version, when the changes since then are no longer kept.
+    pub fn snapshot_at<T: Kind>(&self, version: u64) -> Result<Snapshot<T>, u64> {
         let state = self.lock();
-        if version < state.floor {
-            return Err(state.version);
-        }
-        let mut pods = state.pods.clone();
-        for event in state
-            .events
-            .iter()
-            .rev()
-            .take_while(|event| event.after.version > version)
-        {
-            let key = key_of(&event.after.pod);
-            match &event.before {
-                Some(before) => pods.insert(key, before.clone()),
-                None => pods.remove(&key),
-            };
-        }
-        Ok(Snapshot { pods, version })
+        let objects = T::of(&state).at(version).ok_or(state.version)?;
+        Ok(Snapshot { objects, version })
     }
 
     /// The events after `version` and the current version.
     ///
     /// # Errors
     /// The oldest version that can still be asked for.
-    pub fn events_after(&self, version: u64) -> Result<(Vec<Arc<Event>>, u64), u64> {
+    pub fn events_after<T: Kind>(&self, version: u64) -> Result<Since<T>, u64> {
         let state = self.lock();
-        if version < state.floor {
-            return Err(state.floor);
-        }
-        let start = state
-            .events
-            .partition_point(|event| event.after.version <= version);
-        Ok((
-            state.events.range(start..).cloned().collect(),
-            state.version,
-        ))
+        Ok((T::of(&state).after(version)?, state.version))
     }
 
-    /// Adds a pod that was validated and has its defaults.
+    /// Adds an object that was validated and has its defaults.
     ///
     /// # Errors
     /// 404 for its namespace, 403 when that is being deleted, 409 when the name is taken.
-    pub fn create(&self, pod: Pod, dry_run: bool) -> Result<Stored, Refusal> {
+    pub fn create<T: Kind>(&self, object: T, dry_run: bool) -> Result<Stored<T>, Refusal> {
         let mut state = self.lock();
-        let key = key_of(&pod);
-        state.namespaces.check_open(&key)?;
-        if state.pods.contains_key(&key) {
-            return Err(Refusal::already_exists(PODS, &key.1));
+        let key = key_of(&object);
+        if T::NAMESPACED {
+            namespaces::check_open::<T>(&state.namespaces, &key)?;
+        }
+        if T::of(&state).objects.contains_key(&key) {
+            return Err(Refusal::already_exists(T::RESOURCE, &key.1));
         }
         if dry_run {
-            return Ok(render(Change::Added, pod, None).0);
+            return Ok(render(Change::Added, object, 0).0);
         }
-        let stored = state.put(Change::Added, pod, None);
-        self.announce(&state);
-        Ok(stored)
+        Ok(state.put(Change::Added, object, None))
     }
 
-    /// Replaces a pod by what `edit` makes of it; an edit that changes nothing makes no new version.
+    /// Replaces an object by what `edit` makes of it; an edit that changes nothing makes no new version.
     ///
     /// # Errors
     /// 404, 409 when the edit's `resourceVersion` is not the current one, or the edit's own refusal.
-    pub fn update(
+    pub fn update<T: Kind>(
         &self,
         key: &Key,
         dry_run: bool,
-        edit: impl FnOnce(&Pod) -> Result<Pod, Refusal>,
-    ) -> Result<Stored, Refusal> {
+        edit: impl FnOnce(&T) -> Result<T, Refusal>,
+    ) -> Result<Stored<T>, Refusal> {
         let mut state = self.lock();
-        let old = state
-            .pods
-            .get(key)
-            .cloned()
-            .ok_or_else(|| Refusal::not_found(PODS, &key.1))?;
-        let mut new = edit(&old.pod)?;
-        let asked = new.metadata.resource_version.take().unwrap_or_default();
+        let old: Stored<T> = state.get(key)?;
+        let mut new = edit(&old.object)?;
+        let asked = new
+            .metadata_mut()
+            .resource_version
+            .take()
+            .unwrap_or_default();
         if !asked.is_empty() && asked != old.version.to_string() {
-            return Err(Refusal::modified(PODS, &key.1));
+            return Err(Refusal::modified(T::RESOURCE, &key.1));
         }
-        new.metadata.resource_version = Some(old.version.to_string());
-        if new == *old.pod {
+        new.metadata_mut().resource_version = Some(old.version.to_string());
+        if new == *old.object {
             return Ok(old);
         }
         if dry_run {
-            return Ok(render(Change::Modified, new, Some(old.version)).0);
+            return Ok(render(Change::Modified, new, old.version).0);
         }
-        let gone = next_step(&new) == Next::Remove;
-        let mut stored = state.put(Change::Modified, new, Some(old));
-        if gone {
-            stored = state.remove(key).unwrap_or(stored);
-        }
-        self.announce(&state);
-        Ok(stored)
+        Ok(state.change(new, old).stored)
     }
 
-    /// Deletes a pod, or begins to: see [`super::deletion`].
+    /// Deletes an object, or begins to: see [`super::deletion`].
     ///
     /// # Errors
     /// 404, or 409 when a precondition does not hold.
-    pub fn delete(&self, key: &Key, request: &DeleteRequest) -> Result<Stored, Refusal> {
+    pub fn delete<T: Kind>(
+        &self,
+        key: &Key,
+        request: &DeleteRequest,
+    ) -> Result<Deleted<T>, Refusal> {
         let mut state = self.lock();
-        let old = state
-            .pods
-            .get(key)
-            .cloned()
-            .ok_or_else(|| Refusal::not_found(PODS, &key.1))?;
-        request.check_preconditions(&old.pod)?;
-        let Some(new) = request.mark(&old.pod, self.clock.now()) else {
+        let old: Stored<T> = state.get(key)?;
+        request.check_preconditions(&*old.object)?;
+        if !T::GRACEFUL && !old.object.is_held() {
+            if !request.dry_run {
+                state.remove::<T>(key);
+            }
+            return Ok(Deleted {
+                stored: old,
+                gone: true,
+            });
+        }
+        let Some(new) = request.mark(&*old.object, state.clock.now()) else {
             // It is being deleted already and nothing was asked that makes it faster.
-            return Ok(old);
+            return Ok(Deleted {
+                stored: old,
+                gone: false,
+            });
         };
         if request.dry_run {
-            return Ok(render(Change::Modified, new, Some(old.version)).0);
+            let stored = render(Change::Modified, new, old.version).0;
+            return Ok(Deleted {
+                stored,
+                gone: false,
+            });
         }
-        let gone = next_step(&new) == Next::Remove;
-        let mut stored = state.put(Change::Modified, new, Some(old));
-        if gone {
-            stored = state.remove(key).unwrap_or(stored);
-        }
-        self.announce(&state);
-        Ok(stored)
+        Ok(state.change(new, old))
     }
 
-    /// The namespaces in name order, and the version.
-    #[must_use]
-    pub fn namespaces(&self) -> (Vec<Namespace>, u64) {
-        let state = self.lock();
-        (state.namespaces.all(), state.version)
-    }
-
-    /// One namespace.
+    /// Begins to delete a namespace and what is in it; it goes when its last pod is gone.
     ///
     /// # Errors
-    /// 404.
-    pub fn namespace(&self, name: &str) -> Result<Namespace, Refusal> {
-        self.lock()
-            .namespaces
-            .get(name)
-            .cloned()
-            .ok_or_else(|| Refusal::not_found(NAMESPACES, name))
-    }
-
-    /// Makes a namespace.
-    ///
-    /// # Errors
-    /// 409 when it exists.
-    pub fn create_namespace(&self, wanted: Namespace, dry_run: bool) -> Result<Namespace, Refusal> {
+    /// 404, 409, or 403 for the namespaces that every cluster has.
+    pub fn delete_namespace(
+        &self,
+        name: &str,
+        request: &DeleteRequest,
+    ) -> Result<Stored<Namespace>, Refusal> {
+        namespaces::check_deletable(name)?;
+        let key = (String::new(), name.to_owned());
+        let marked = self.delete::<Namespace>(&key, request)?.stored;
+        if request.dry_run {
+            return Ok(marked);
+        }
         let mut state = self.lock();
-        let version = state.version + 1;
-        let made = state
-            .namespaces
-            .create(wanted, version, self.clock.now(), dry_run)?;
-        if !dry_run {
-            state.version = version;
-            self.announce(&state);
+        let pods: Vec<Key> = state
+            .pods
+            .in_namespace(name)
+            .map(|(key, _)| key.clone())
+            .collect();
+        drop(state);
+        for key in &pods {
+            // A pod that went in between needs no delete.
+            let _ = self.delete::<Pod>(key, &DeleteRequest::default());
         }
-        Ok(made)
-    }
-
-    /// Begins to delete a namespace; it goes when its last pod is gone. The caller deletes the pods.
-    ///
-    /// # Errors
-    /// 404, or 403 for the namespaces that every cluster has.
-    pub fn delete_namespace(&self, name: &str, dry_run: bool) -> Result<Namespace, Refusal> {
-        let mut state = self.lock();
-        let version = state.version + 1;
-        let marked = state
-            .namespaces
-            .terminate(name, version, self.clock.now(), dry_run)?;
-        if !dry_run {
-            state.version = version;
-            state.close_namespace(name);
-            self.announce(&state);
-        }
+        state = self.lock();
+        state.close_namespace(name);
         Ok(marked)
     }
 }
 
 impl State {
-    /// Stores the pod under the next version and tells everyone.
-    fn put(&mut self, change: Change, mut pod: Pod, before: Option<Stored>) -> Stored {
-        self.version += 1;
-        pod.metadata.resource_version = Some(self.version.to_string());
-        let key = key_of(&pod);
-        let (mut stored, line) = render(change, pod, None);
-        stored.version = self.version;
-        if change == Change::Deleted {
-            self.pods.remove(&key);
-        } else {
-            self.pods.insert(key, stored.clone());
-        }
-        self.keep(Arc::new(Event {
-            change,
-            after: stored.clone(),
-            before,
-            line,
-        }));
-        stored
+    /// One object.
+    ///
+    /// # Errors
+    /// 404.
+    pub fn get<T: Kind>(&self, key: &Key) -> Result<Stored<T>, Refusal> {
+        let found = T::of(self).objects.get(key).cloned();
+        found.ok_or_else(|| Refusal::not_found(T::RESOURCE, &key.1))
     }
 
-    fn remove(&mut self, key: &Key) -> Option<Stored> {
-        let old = self.pods.get(key).cloned()?;
-        let stored = self.put(Change::Deleted, old.pod.as_ref().clone(), Some(old));
+    /// Stores an object under the next version and tells everyone.
+    pub fn put<T: Kind>(
+        &mut self,
+        change: Change,
+        object: T,
+        before: Option<Stored<T>>,
+    ) -> Stored<T> {
+        self.version += 1;
+        let version = self.version;
+        T::of_mut(self).put(version, change, object, before)
+    }
+
+    /// Stores a change, and takes the object away when that was all that held it.
+    fn change<T: Kind>(&mut self, new: T, old: Stored<T>) -> Deleted<T> {
+        let key = key_of(&new);
+        let gone = next_step(&new) == Next::Remove;
+        let stored = self.put(Change::Modified, new, Some(old));
+        let stored = if gone {
+            self.remove(&key).unwrap_or(stored)
+        } else {
+            stored
+        };
+        Deleted { stored, gone }
+    }
+
+    /// Takes an object away.
+    pub fn remove<T: Kind>(&mut self, key: &Key) -> Option<Stored<T>> {
+        let old = T::of(self).objects.get(key).cloned()?;
+        let stored = self.put(Change::Deleted, old.object.as_ref().clone(), Some(old));
         self.close_namespace(&key.0);
         Some(stored)
     }
 
+    /// Ends a namespace that is being deleted and holds no pod any more.
     fn close_namespace(&mut self, name: &str) {
-        if !self.pods.keys().any(|(namespace, _)| namespace == name) {
-            self.namespaces.remove_if_terminating(name);
-        }
-    }
-
-    fn keep(&mut self, event: Arc<Event>) {
-        self.followers
-            .retain(|follower| follower.send(Arc::clone(&event)).is_ok());
-        self.events.push_back(event);
-        if self.events.len() > self.capacity
-            && let Some(oldest) = self.events.pop_front()
+        let key = (String::new(), name.to_owned());
+        let Some(old) = self.namespaces.objects.get(&key).cloned() else {
+            return;
+        };
+        if old.object.metadata.deletion_timestamp.is_none()
+            || self.pods.in_namespace(name).next().is_some()
         {
-            self.floor = oldest.after.version;
+            return;
         }
+        let events: Vec<Key> = self
+            .events
+            .in_namespace(name)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in events {
+            if let Some(old) = self.events.objects.get(&key).cloned() {
+                self.put(Change::Deleted, old.object.as_ref().clone(), Some(old));
+            }
+        }
+        let emptied = self.put(
+            Change::Modified,
+            namespaces::emptied(&old.object, &self.clock.now()),
+            Some(old),
+        );
+        self.put(
+            Change::Deleted,
+            emptied.object.as_ref().clone(),
+            Some(emptied),
+        );
     }
 }

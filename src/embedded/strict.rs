@@ -1,15 +1,15 @@
 //! Fields that Kubernetes does not know: refused when a client asks for strict validation.
 
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
+use super::kind::Kind;
 use super::status_body::Refusal;
 
 /// Compares a body with what was understood of it.
 ///
 /// # Errors
 /// 400 in the real server's words, with every unknown field.
-pub fn check(body: &[u8], understood: &Pod) -> Result<(), Refusal> {
+pub fn check<T: Kind>(body: &[u8], understood: &T) -> Result<(), Refusal> {
     let given: Value = serde_json::from_slice(body).unwrap_or_default();
     let known = serde_json::to_value(understood).unwrap_or_default();
     let mut unknown = Vec::new();
@@ -22,7 +22,9 @@ pub fn check(body: &[u8], understood: &Pod) -> Result<(), Refusal> {
         .map(|path| format!("unknown field {path:?}"))
         .collect();
     let message = format!(
-        "Pod in version \"v1\" cannot be handled as a Pod: strict decoding error: {}",
+        "{0} in version {1:?} cannot be handled as a {0}: strict decoding error: {2}",
+        T::KIND,
+        T::API_VERSION,
         fields.join(", ")
     );
     Err(Refusal::bad_request(message))

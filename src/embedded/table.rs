@@ -1,13 +1,15 @@
-//! Pods as the table that `kubectl get` asks for; the columns are the real server's.
+//! Objects as the table that `kubectl get` asks for; the columns are the real server's.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use bytes::Bytes;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Namespace, Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::event::{Stored, event_line};
+use super::served::Served;
 
 /// Does the client ask for tables before plain objects?
 #[must_use]
@@ -20,52 +22,113 @@ pub fn is_wanted(headers: &HeaderMap) -> bool {
     first.contains("as=Table") && first.contains("v=v1;") | first.ends_with("v=v1")
 }
 
-/// A `Table` of these pods; `metadata` is that of the list.
+/// A column of a table.
+pub struct Column {
+    name: &'static str,
+    kind: &'static str,
+    format: &'static str,
+    priority: u8,
+}
+
+const fn column(name: &'static str, priority: u8) -> Column {
+    Column {
+        name,
+        kind: "string",
+        format: "",
+        priority,
+    }
+}
+
+const NAME: Column = Column {
+    name: "Name",
+    kind: "string",
+    format: "name",
+    priority: 0,
+};
+
+/// The columns of pods.
+pub const PODS: &[Column] = &[
+    NAME,
+    column("Ready", 0),
+    column("Status", 0),
+    column("Restarts", 0),
+    column("Age", 0),
+    column("IP", 1),
+    column("Node", 1),
+    column("Nominated Node", 1),
+    column("Readiness Gates", 1),
+];
+
+/// The columns of events.
+pub const EVENTS: &[Column] = &[
+    column("Last Seen", 0),
+    column("Type", 0),
+    column("Reason", 0),
+    column("Object", 0),
+    column("Subobject", 1),
+    column("Source", 1),
+    column("Message", 0),
+    column("First Seen", 1),
+    column("Count", 1),
+    Column {
+        priority: 1,
+        ..NAME
+    },
+];
+
+/// The columns of namespaces.
+pub const NAMESPACES: &[Column] = &[NAME, column("Status", 0), column("Age", 0)];
+
+/// A `Table` of these objects; `metadata` is that of the list.
 #[must_use]
-pub fn of(pods: &[Stored], metadata: &Value) -> Value {
-    let rows: Vec<Value> = pods.iter().map(|stored| row(&stored.pod)).collect();
+pub fn of<T: Served>(objects: &[Stored<T>], metadata: &Value) -> Value {
+    let rows: Vec<Value> = objects.iter().map(|stored| row(&*stored.object)).collect();
+    table::<T>(&rows, metadata)
+}
+
+fn table<T: Served>(rows: &[Value], metadata: &Value) -> Value {
+    let columns: Vec<Value> = T::COLUMNS
+        .iter()
+        .map(|one| json!({"name": one.name, "type": one.kind, "format": one.format, "description": "", "priority": one.priority}))
+        .collect();
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
-        "columnDefinitions": columns(), "rows": rows,
+        "columnDefinitions": columns, "rows": rows,
     })
 }
 
-/// The same watch event with its pod as a table; other events stay as they are.
+/// The same watch event with its object as a table; other events stay as they are.
 #[must_use]
-pub fn of_event(line: &Bytes) -> Bytes {
-    let parsed: Option<(String, Pod)> =
+pub fn of_event<T: Served>(line: &Bytes) -> Bytes {
+    let parsed: Option<(String, T)> =
         serde_json::from_slice::<Value>(line)
             .ok()
             .and_then(|mut event| {
                 let word = event["type"].as_str()?.to_owned();
-                let pod = serde_json::from_value(event["object"].take()).ok()?;
-                matches!(word.as_str(), "ADDED" | "MODIFIED" | "DELETED").then_some((word, pod))
+                let object = serde_json::from_value(event["object"].take()).ok()?;
+                matches!(word.as_str(), "ADDED" | "MODIFIED" | "DELETED").then_some((word, object))
             });
-    let Some((word, pod)) = parsed else {
+    let Some((word, object)) = parsed else {
         return line.clone();
     };
-    let metadata = json!({"resourceVersion": pod.metadata.resource_version});
-    let table = json!({
-        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
-        "columnDefinitions": columns(), "rows": [row(&pod)],
-    });
+    let metadata = json!({"resourceVersion": object.metadata().resource_version});
+    let table = table::<T>(&[row(&object)], &metadata);
     event_line(&word, table.to_string().as_bytes())
 }
 
-fn columns() -> Value {
-    let column = |name: &str, kind: &str, format: &str, priority: u8| json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority});
-    json!([
-        column("Name", "string", "name", 0),
-        column("Ready", "string", "", 0),
-        column("Status", "string", "", 0),
-        column("Restarts", "string", "", 0),
-        column("Age", "string", "", 0),
-        column("IP", "string", "", 1),
-        column("Node", "string", "", 1),
-    ])
+fn row<T: Served>(object: &T) -> Value {
+    let mut metadata = serde_json::to_value(object.metadata()).unwrap_or_default();
+    if let Value::Object(fields) = &mut metadata {
+        fields.remove("managedFields");
+    }
+    json!({
+        "cells": object.cells(),
+        "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata},
+    })
 }
 
-fn row(pod: &Pod) -> Value {
+/// The row of a pod.
+pub fn pod_cells(pod: &Pod) -> Vec<Value> {
     let none = PodStatus::default();
     let status = pod.status.as_ref().unwrap_or(&none);
     let spec = pod.spec.as_ref();
@@ -73,21 +136,74 @@ fn row(pod: &Pod) -> Value {
     let containers_now = status.container_statuses.as_deref().unwrap_or_default();
     let ready = containers_now.iter().filter(|one| one.ready).count();
     let restarts: i32 = containers_now.iter().map(|one| one.restart_count).sum();
-    let host = spec
-        .and_then(|spec| spec.node_name.clone())
-        .unwrap_or_else(|| "<none>".to_owned());
-    let ip = status.pod_ip.clone().unwrap_or_else(|| "<none>".to_owned());
-    let mut metadata = serde_json::to_value(&pod.metadata).unwrap_or_default();
-    if let Value::Object(fields) = &mut metadata {
-        fields.remove("managedFields");
-    }
-    json!({
-        "cells": [
-            pod.metadata.name, format!("{ready}/{containers}"), reason(pod, status), restarts.to_string(),
-            age(pod), ip, host,
-        ],
-        "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata},
-    })
+    let or_none = |text: Option<&String>| json!(text.map_or("<none>", String::as_str));
+    vec![
+        json!(pod.metadata.name),
+        json!(format!("{ready}/{containers}")),
+        json!(reason(pod, status)),
+        json!(restarts.to_string()),
+        json!(age(pod.metadata.creation_timestamp.as_ref())),
+        or_none(status.pod_ip.as_ref()),
+        or_none(spec.and_then(|spec| spec.node_name.as_ref())),
+        or_none(status.nominated_node_name.as_ref()),
+        json!("<none>"),
+    ]
+}
+
+/// The row of an event, by the rules of Kubernetes' own printer.
+pub fn event_cells(event: &Event) -> Vec<Value> {
+    let object = &event.involved_object;
+    let kind = object.kind.as_deref().unwrap_or_default().to_lowercase();
+    let name = object.name.as_deref().unwrap_or_default();
+    let time = event.event_time.as_ref().map(|time| Time(time.0));
+    let first = event.first_timestamp.clone().or_else(|| time.clone());
+    let series = event.series.as_ref();
+    let last = match series.and_then(|series| series.last_observed_time.as_ref()) {
+        Some(observed) => Some(Time(observed.0)),
+        None => event.last_timestamp.clone().or_else(|| first.clone()),
+    };
+    let count = series.and_then(|series| series.count).or(event.count);
+    let source = event.source.clone().unwrap_or_default();
+    let component = source
+        .component
+        .or_else(|| event.reporting_component.clone())
+        .unwrap_or_default();
+    let host = source
+        .host
+        .or_else(|| event.reporting_instance.clone())
+        .unwrap_or_default();
+    let source = [component, host]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let message = event.message.as_deref().unwrap_or_default().trim();
+    vec![
+        json!(age(last.as_ref())),
+        json!(event.type_),
+        json!(event.reason),
+        json!(if name.is_empty() {
+            kind
+        } else {
+            format!("{kind}/{name}")
+        }),
+        json!(object.field_path.as_deref().unwrap_or_default()),
+        json!(source),
+        json!(message),
+        json!(age(first.as_ref())),
+        json!(count.unwrap_or(1)),
+        json!(event.metadata.name),
+    ]
+}
+
+/// The row of a namespace.
+pub fn namespace_cells(namespace: &Namespace) -> Vec<Value> {
+    let status = namespace.status.as_ref();
+    vec![
+        json!(namespace.metadata.name),
+        json!(status.and_then(|status| status.phase.as_ref())),
+        json!(age(namespace.metadata.creation_timestamp.as_ref())),
+    ]
 }
 
 /// The word in the column `STATUS`, by the rules of Kubernetes' own printer.
@@ -139,8 +255,8 @@ fn container_reason(status: &ContainerStatus) -> Option<String> {
 }
 
 /// Kubernetes' short form of a duration: `5s`, `2m10s`, `3h`, `4d`.
-fn age(pod: &Pod) -> String {
-    let Some(created) = &pod.metadata.creation_timestamp else {
+fn age(since: Option<&Time>) -> String {
+    let Some(created) = since else {
         return "<unknown>".to_owned();
     };
     let seconds = (Timestamp::now().as_second() - created.0.as_second()).max(0);

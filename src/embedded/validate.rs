@@ -161,7 +161,8 @@ pub fn each(field: &str, value: &str, faults: Vec<String>) -> Causes {
         .collect()
 }
 
-fn check_metadata(metadata: &ObjectMeta) -> Causes {
+/// Checks names, labels and annotations.
+pub fn check_metadata(metadata: &ObjectMeta) -> Causes {
     let name = metadata.name.as_deref().unwrap_or_default();
     // A prefix may end in a dash or a dot: five characters follow it.
     let prefix = metadata.generate_name.as_deref().unwrap_or_default();

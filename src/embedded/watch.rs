@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, stream};
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Change, Event, event_line};
+use super::kind::Kind;
 use super::selector::Selector;
+use super::served::Served;
 use super::status_body::Refusal;
 use super::store::{Snapshot, Store};
 
@@ -28,13 +29,13 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_mins(45);
 /// What one watch asks for.
 #[derive(Debug, Clone, Default)]
 pub struct WatchRequest {
-    /// Only pods of this namespace; `None` for all.
-    pub namespace: Option<String>,
-    /// Only pods that match.
+    /// Only objects of this namespace; empty for all.
+    pub namespace: String,
+    /// Only objects that match.
     pub selector: Selector,
-    /// Events after this version; `None` or `Some(0)`: the pods of now first, as `ADDED`.
+    /// Events after this version; `None` or `Some(0)`: the objects of now first, as `ADDED`.
     pub version: Option<u64>,
-    /// The pods of now first, then a bookmark that says that these were all.
+    /// The objects of now first, then a bookmark that says that these were all.
     pub send_initial_events: bool,
     /// Send `BOOKMARK` events.
     pub bookmarks: bool,
@@ -43,23 +44,21 @@ pub struct WatchRequest {
 }
 
 impl WatchRequest {
-    /// Is this pod one of those that are watched?
+    /// Is this object one of those that are watched?
     #[must_use]
-    pub fn covers(&self, pod: &Pod) -> bool {
-        let namespace = pod.metadata.namespace.as_deref();
-        self.namespace
-            .as_deref()
-            .is_none_or(|wanted| namespace == Some(wanted))
-            && self.selector.matches(pod)
+    pub fn covers<T: Kind>(&self, object: &T) -> bool {
+        let namespace = object.metadata().namespace.as_deref();
+        (self.namespace.is_empty() || namespace == Some(&self.namespace))
+            && self.selector.matches(object)
     }
 
-    /// The event as this watcher sees it: a pod that begins to match appears, one that stops to match goes.
-    fn seen(&self, event: &Event) -> Option<Bytes> {
-        let after = event.change != Change::Deleted && self.covers(&event.after.pod);
+    /// The event as this watcher sees it: an object that begins to match appears, one that stops to match goes.
+    fn seen<T: Kind>(&self, event: &Event<T>) -> Option<Bytes> {
+        let after = event.change != Change::Deleted && self.covers(&*event.after.object);
         let before = event
             .before
             .as_ref()
-            .is_some_and(|before| self.covers(&before.pod));
+            .is_some_and(|before| self.covers(&*before.object));
         let change = match (before, after) {
             (false, false) => return None,
             (false, true) => Change::Added,
@@ -71,12 +70,9 @@ impl WatchRequest {
         }
         if change == Change::Deleted {
             // The watcher gets the last state that matched, under the version of the change that ended it.
-            let mut pod = event.before.as_ref()?.pod.as_ref().clone();
-            pod.metadata.resource_version = Some(event.after.version.to_string());
-            return Some(event_line(
-                change.word(),
-                &serde_json::to_vec(&pod).unwrap_or_default(),
-            ));
+            let mut object = event.before.as_ref()?.object.as_ref().clone();
+            object.metadata_mut().resource_version = Some(event.after.version.to_string());
+            return Some(event_line(change.word(), &object.json()));
         }
         Some(event_line(change.word(), &event.after.json))
     }
@@ -96,12 +92,12 @@ struct Watch {
 }
 
 /// The lines of a watch; the stream ends with the timeout, after an `ERROR`, or when the cluster stops.
-pub fn lines(
+pub fn lines<T: Served>(
     store: Arc<Store>,
     request: WatchRequest,
     stop: CancellationToken,
 ) -> impl Stream<Item = Bytes> + Send {
-    let latest = store.latest();
+    let latest = store.latest::<T>();
     let start = Instant::now();
     let mut watch = Watch {
         end: start + request.timeout.unwrap_or(DEFAULT_TIMEOUT),
@@ -114,33 +110,34 @@ pub fn lines(
         latest,
         stop,
     };
-    watch.begin();
+    watch.begin::<T>();
     stream::unfold(watch, |mut watch| async move {
-        let line = watch.next().await?;
+        let line = watch.next::<T>().await?;
         Some((line, watch))
     })
 }
 
 impl Watch {
-    fn begin(&mut self) {
+    fn begin<T: Served>(&mut self) {
         let fresh = self.version == 0;
         if !fresh && !self.request.send_initial_events {
             return;
         }
-        let Snapshot { pods, version } = self.store.snapshot();
-        let covered = pods
+        let Snapshot { objects, version } = self.store.snapshot::<T>();
+        let covered = objects
             .values()
-            .filter(|stored| self.request.covers(&stored.pod));
+            .filter(|stored| self.request.covers(&*stored.object));
         self.pending
             .extend(covered.map(|stored| event_line(Change::Added.word(), &stored.json)));
         self.version = version;
         if self.request.send_initial_events && self.request.bookmarks {
             let annotations = json!({"k8s.io/initial-events-end": "true"});
-            self.pending.push_back(bookmark(version, Some(annotations)));
+            self.pending
+                .push_back(bookmark::<T>(version, Some(annotations)));
         }
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next<T: Served>(&mut self) -> Option<Bytes> {
         loop {
             if let Some(line) = self.pending.pop_front() {
                 return Some(line);
@@ -149,16 +146,16 @@ impl Watch {
                 return None;
             }
             self.latest.mark_unchanged();
-            self.fetch();
+            self.fetch::<T>();
             if self.pending.is_empty() && !self.over {
-                self.wait().await;
+                self.wait::<T>().await;
             }
         }
     }
 
     /// Takes the events since the last look.
-    fn fetch(&mut self) {
-        match self.store.events_after(self.version) {
+    fn fetch<T: Served>(&mut self) {
+        match self.store.events_after::<T>(self.version) {
             Ok((events, version)) => {
                 self.pending
                     .extend(events.iter().filter_map(|event| self.request.seen(event)));
@@ -174,7 +171,7 @@ impl Watch {
         }
     }
 
-    async fn wait(&mut self) {
+    async fn wait<T: Served>(&mut self) {
         let bookmarks = self.request.bookmarks;
         tokio::select! {
             changed = self.latest.changed() => self.over |= changed.is_err(),
@@ -182,19 +179,21 @@ impl Watch {
             () = sleep_until(self.end) => self.over = true,
             () = sleep_until(self.next_bookmark), if bookmarks => {
                 self.next_bookmark = Instant::now() + BOOKMARK_PERIOD;
-                self.pending.push_back(bookmark(self.version, None));
+                // Other kinds may have moved the version on, and a change of this kind must come first.
+                self.fetch::<T>();
+                self.pending.push_back(bookmark::<T>(self.version, None));
             }
         }
     }
 }
 
-fn bookmark(version: u64, annotations: Option<serde_json::Value>) -> Bytes {
-    let mut metadata = json!({"resourceVersion": version.to_string()});
+fn bookmark<T: Served>(version: u64, annotations: Option<serde_json::Value>) -> Bytes {
+    let mut object = T::nothing();
+    object["kind"] = json!(T::KIND);
+    object["apiVersion"] = json!(T::API_VERSION);
+    object["metadata"] = json!({"resourceVersion": version.to_string()});
     if let Some(annotations) = annotations {
-        metadata["annotations"] = annotations;
+        object["metadata"]["annotations"] = annotations;
     }
-    let object = json!({
-        "kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": {"containers": null}, "status": {},
-    });
     event_line("BOOKMARK", object.to_string().as_bytes())
 }

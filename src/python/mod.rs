@@ -1,5 +1,6 @@
 //! The Python module `kubegrader._core`: the only folder that names pyo3.
 
+mod before_attempt;
 mod cluster;
 mod convert;
 mod embedded;
@@ -8,6 +9,7 @@ mod faults;
 mod log;
 mod outcome;
 mod pod_run;
+mod reap;
 mod request;
 mod runtime;
 
@@ -27,8 +29,11 @@ mod _core {
     #[pymodule_export]
     use super::pod_run::PyPodRun;
     #[pymodule_export]
+    use super::reap::PyReaped;
+    #[pymodule_export]
     use super::request::{
-        autograde_pod_name, build_pod, completed, configured_image, default_image, no_results,
+        autograde_pod_name, build_pod, check_request, completed, configured_image, default_image,
+        no_results,
     };
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
