@@ -11,8 +11,8 @@ use kubegrader::{Error, Outcome};
 
 /// How much later than its time a limit may strike.
 const LATE: Duration = Duration::from_secs(1);
-/// How long an API server that is away is asked again, and one last request of it.
-const OUTAGE: Duration = Duration::from_secs(40);
+/// How long an API server that is away at a limit is asked again, and one last request of it.
+const OUTAGE: Duration = Duration::from_secs(62);
 
 /// # Errors
 /// What is wrong.
