@@ -19,9 +19,7 @@ pub fn routes() -> Router<Api> {
     let router = Router::new()
         .route("/healthz", health())
         .route("/livez", health())
-        .route("/readyz", health())
-        .route("/openapi/v3", get(async || Json(documents())))
-        .route("/openapi/v3/api/v1", get(async || Json(document())));
+        .route("/readyz", health());
     let router = both(router, "/version", version);
     let router = both(router, "/api", versions);
     let router = both(router, "/apis", groups);
@@ -41,23 +39,6 @@ fn version() -> Value {
     json!({
         "major": "1", "minor": "34", "gitVersion": "v1.34.4+embedded", "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
-    })
-}
-
-/// The list of schemas, and the one there is: `kubectl apply` only looks whether the server checks fields.
-fn documents() -> Value {
-    json!({"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1"}}})
-}
-
-fn document() -> Value {
-    let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
-    let parameters = [parameter("fieldValidation"), parameter("dryRun")];
-    let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
-    json!({
-        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.34.4+embedded"},
-        "paths": {"/api/v1/namespaces/{namespace}/pods/{name}": {"patch": {
-            "parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {},
-        }}},
     })
 }
 

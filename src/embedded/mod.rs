@@ -31,6 +31,7 @@ mod log_request;
 mod logs;
 mod name_rules;
 mod namespaces;
+mod openapi;
 mod page;
 mod params;
 mod patch;
