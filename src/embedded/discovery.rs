@@ -28,9 +28,16 @@ pub fn routes() -> Router<Api> {
     });
     let router = both(router, "/apis/authorization.k8s.io/v1", reviews);
     let router = both(router, "/apis/policy", || group("policy"));
-    let router = both(router, "/apis/policy/v1", || {
-        resource_list("policy/v1", &[])
-    });
+    let router = both(router, "/apis/policy/v1", budgets);
+    let router = router
+        .route(
+            "/apis/policy/v1/poddisruptionbudgets",
+            get(async || Json(no_budgets())),
+        )
+        .route(
+            "/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets",
+            get(async || Json(no_budgets())),
+        );
     both(router, "/api/v1", resources)
 }
 
@@ -67,6 +74,18 @@ fn resource(name: &str, singular: &str, namespaced: bool, kind: &str, verbs: &[&
 
 fn resource_list(version: &str, resources: &[Value]) -> Value {
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources})
+}
+
+/// Who looks for what forbids an eviction finds that nothing does.
+fn budgets() -> Value {
+    let name = ("poddisruptionbudgets", "poddisruptionbudget");
+    let mut budgets = resource(name.0, name.1, true, "PodDisruptionBudget", &["list"]);
+    budgets["shortNames"] = json!(["pdb"]);
+    resource_list("policy/v1", &[budgets])
+}
+
+fn no_budgets() -> Value {
+    json!({"kind": "PodDisruptionBudgetList", "apiVersion": "policy/v1", "metadata": {"resourceVersion": "1"}, "items": []})
 }
 
 fn reviews() -> Value {

@@ -37,6 +37,7 @@ mod params;
 mod patch;
 mod pod_status;
 mod process;
+mod protobuf;
 mod record;
 mod resource;
 mod selector;
