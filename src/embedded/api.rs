@@ -21,7 +21,7 @@ use super::resource::{
 };
 use super::status_body::Refusal;
 use super::store::Store;
-use super::{access, discovery, eviction};
+use super::{access, discovery, eviction, openapi};
 
 /// What every request may use.
 #[derive(Debug, Clone)]
@@ -73,6 +73,7 @@ pub fn router(api: Api) -> Router {
         )
         .merge(access::routes())
         .merge(discovery::routes())
+        .merge(openapi::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .layer(from_fn(no_head))

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::protobuf;
 use super::status_body::Refusal;
 
 /// Bytes of the largest body, as on a real server.
@@ -17,11 +18,12 @@ pub const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// The media type of a body without its parameters, and the body.
 #[derive(Debug)]
 pub struct Body {
-    /// `application/json` when the request names none, and for a body in YAML, which is turned into JSON.
+    /// `application/json` when the request names none, and for a body that was turned into it.
     pub media_type: String,
     /// The bytes.
     pub bytes: Bytes,
@@ -39,16 +41,11 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .and_then(|value| value.split(';').next())
             .unwrap_or(JSON);
         let media_type = media_type.trim().to_ascii_lowercase();
-        let is_yaml = media_type == YAML;
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|error| too_large(&error))?;
         let body = Self { media_type, bytes };
-        if is_yaml {
-            body.yaml_as_json()
-        } else {
-            Ok(body)
-        }
+        body.into_json()
     }
 }
 
@@ -61,11 +58,19 @@ fn too_large(error: &BytesRejection) -> Refusal {
 }
 
 impl Body {
-    /// The same body in JSON.
-    fn yaml_as_json(self) -> Result<Self, Refusal> {
-        let value: Value = serde_saphyr::from_slice(&self.bytes).map_err(|error| {
-            Refusal::bad_request(format!("error converting YAML to JSON: {error}"))
-        })?;
+    /// The same body in JSON, when it is in another language that is understood.
+    fn into_json(self) -> Result<Self, Refusal> {
+        let value = match self.media_type.as_str() {
+            YAML => serde_saphyr::from_slice::<Value>(&self.bytes).map_err(|error| {
+                Refusal::bad_request(format!("error converting YAML to JSON: {error}"))
+            })?,
+            PROTOBUF => match protobuf::as_json(&self.bytes) {
+                Some(value) => value,
+                // It is refused like any other body that cannot be read, where one is needed.
+                None => return Ok(self),
+            },
+            _ => return Ok(self),
+        };
         Ok(Self {
             media_type: JSON.to_owned(),
             bytes: value.to_string().into(),

@@ -19,9 +19,7 @@ pub fn routes() -> Router<Api> {
     let router = Router::new()
         .route("/healthz", health())
         .route("/livez", health())
-        .route("/readyz", health())
-        .route("/openapi/v3", get(async || Json(documents())))
-        .route("/openapi/v3/api/v1", get(async || Json(document())));
+        .route("/readyz", health());
     let router = both(router, "/version", version);
     let router = both(router, "/api", versions);
     let router = both(router, "/apis", groups);
@@ -30,9 +28,16 @@ pub fn routes() -> Router<Api> {
     });
     let router = both(router, "/apis/authorization.k8s.io/v1", reviews);
     let router = both(router, "/apis/policy", || group("policy"));
-    let router = both(router, "/apis/policy/v1", || {
-        resource_list("policy/v1", &[])
-    });
+    let router = both(router, "/apis/policy/v1", budgets);
+    let router = router
+        .route(
+            "/apis/policy/v1/poddisruptionbudgets",
+            get(async || Json(no_budgets())),
+        )
+        .route(
+            "/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets",
+            get(async || Json(no_budgets())),
+        );
     both(router, "/api/v1", resources)
 }
 
@@ -41,23 +46,6 @@ fn version() -> Value {
     json!({
         "major": "1", "minor": "34", "gitVersion": "v1.34.4+embedded", "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
-    })
-}
-
-/// The list of schemas, and the one there is: `kubectl apply` only looks whether the server checks fields.
-fn documents() -> Value {
-    json!({"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1"}}})
-}
-
-fn document() -> Value {
-    let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
-    let parameters = [parameter("fieldValidation"), parameter("dryRun")];
-    let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
-    json!({
-        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.34.4+embedded"},
-        "paths": {"/api/v1/namespaces/{namespace}/pods/{name}": {"patch": {
-            "parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {},
-        }}},
     })
 }
 
@@ -86,6 +74,18 @@ fn resource(name: &str, singular: &str, namespaced: bool, kind: &str, verbs: &[&
 
 fn resource_list(version: &str, resources: &[Value]) -> Value {
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources})
+}
+
+/// Who looks for what forbids an eviction finds that nothing does.
+fn budgets() -> Value {
+    let name = ("poddisruptionbudgets", "poddisruptionbudget");
+    let mut budgets = resource(name.0, name.1, true, "PodDisruptionBudget", &["list"]);
+    budgets["shortNames"] = json!(["pdb"]);
+    resource_list("policy/v1", &[budgets])
+}
+
+fn no_budgets() -> Value {
+    json!({"kind": "PodDisruptionBudgetList", "apiVersion": "policy/v1", "metadata": {"resourceVersion": "1"}, "items": []})
 }
 
 fn reviews() -> Value {

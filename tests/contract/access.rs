@@ -1,5 +1,6 @@
 //! What may I do? The caller of all three servers may do everything.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
@@ -24,6 +25,13 @@ contract! {
         let path = json!({"spec": {"nonResourceAttributes": {"path": "/version", "verb": "get"}}});
         let answer = scene.post(ACCESS, &path).await.expect(201);
         assert_eq!(answer["status"]["allowed"], true);
+    }
+
+    async fn the_question_may_be_in_protobuf(scene: &Scene) {
+        // What `kubectl auth can-i list pods` sends.
+        let body = "k8s\0\n2\n\x17authorization.k8s.io/v1\x12\x17SelfSubjectAccessReview\x12\x10\x12\x0e\n\x0c\x12\x04list*\x04pods";
+        let answer = scene.send(Method::POST, ACCESS, "application/vnd.kubernetes.protobuf", body).await;
+        assert_eq!(answer.expect(201)["status"]["allowed"], true);
     }
 
     async fn a_question_about_nothing_or_two_things_is_refused(scene: &Scene) {

@@ -135,8 +135,10 @@ contract! {
     }
 
     async fn a_running_pod_ends_within_its_grace(scene: &Scene) {
-        let created = scene.create(&scene.script("a", "trap 'exit 0' TERM; while :; do sleep 0.1; done")).await;
+        let created = scene.create(&scene.script("a", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done")).await;
         scene.until(&scene.pod("a"), |pod| pod["status"]["phase"] == "Running").await;
+        let mut log = scene.open_stream(&format!("{}/log?follow=true", scene.pod("a"))).await;
+        assert_eq!(log.next().await.as_deref(), Some("ready"));
         scene.delete(&scene.pod("a"), &json!({"gracePeriodSeconds": 20})).await.expect(200);
         scene.until(&scene.pod("a"), |answer| answer["code"] == 404).await;
         let path = format!("{}?watch=true&timeoutSeconds=1&resourceVersion={}", scene.pods(), version(&created));

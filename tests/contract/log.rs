@@ -101,7 +101,7 @@ contract! {
     }
 
     async fn the_run_before_has_a_log_of_its_own(scene: &Scene) {
-        let mut pod = scene.script("a", "echo $(( $(date +%s) )); sleep 1; exit 1");
+        let mut pod = scene.script("a", "date +%s; sleep 4; exit 1");
         pod["spec"]["restartPolicy"] = json!("OnFailure");
         scene.create(&pod).await;
         let restarted = |pod: &serde_json::Value| {

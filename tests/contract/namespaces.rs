@@ -1,5 +1,6 @@
 //! Namespaces: made, read, labelled, watched and deleted with what is in them.
 
+use http::Method;
 use serde_json::json;
 
 use crate::scene::{Scene, names, plain, short, text, version};
@@ -54,6 +55,21 @@ contract! {
         whole["metadata"]["labels"] = json!({});
         let changed = scene.put(&scene.home(), &whole).await.expect(200);
         assert_eq!(changed["metadata"]["labels"], json!({"kubernetes.io/metadata.name": scene.namespace}));
+    }
+
+    async fn a_namespace_may_be_written_in_protobuf(scene: &Scene) {
+        // What `kubectl create namespace` sends: an envelope with the kind, and in it the metadata with the name.
+        let name = format!("{}-p", scene.namespace);
+        let field = |number: u8, content: &str| {
+            let length = char::from(u8::try_from(content.len()).expect("a short text"));
+            format!("{}{length}{content}", char::from(number << 3 | 2))
+        };
+        let kind = field(1, "v1") + &field(2, "Namespace");
+        let metadata = field(1, &(field(1, &name) + &field(2, "")));
+        let body = format!("k8s\0{}{}", field(1, &kind), field(2, &metadata));
+        let answer = scene.send(Method::POST, ALL, "application/vnd.kubernetes.protobuf", &body).await;
+        assert_eq!(text(&answer.expect(201)["metadata"]["name"]), name);
+        scene.delete(&format!("{ALL}/{name}"), &json!({})).await.expect(200);
     }
 
     async fn a_namespace_goes_with_what_is_in_it_and_takes_nothing_new(scene: &Scene) {
