@@ -9,6 +9,7 @@
 //! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
 //! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends).
 
+mod access;
 mod api;
 mod back_off;
 mod body;
@@ -18,6 +19,8 @@ mod default;
 mod deletion;
 mod discovery;
 mod event;
+mod eviction;
+mod form;
 mod identity;
 mod kind;
 mod kubelet;
@@ -46,10 +49,12 @@ mod status_body;
 mod store;
 mod strict;
 mod table;
+mod table_pod;
 mod teller;
 mod unsupported;
 mod validate;
 mod validate_event;
+mod validate_resources;
 mod validate_volume;
 mod variables;
 mod view;
