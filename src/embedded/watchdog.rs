@@ -32,7 +32,12 @@ while [ "$quiet" -lt 2 ] && [ "$round" -lt 200 ]; do
   done
   sleep 0.05
 done 2>/dev/null
-rm -rf -- "$folder"
+# The server may be removing the same folder, which rm takes for a failure.
+round=0
+while rm -rf -- "$folder" 2>/dev/null; [ -d "$folder" ] && [ "$round" -lt 20 ]; do
+  round=$((round + 1))
+  sleep 0.05
+done
 [ ! -d "$groups" ] || rmdir -- "$groups"/*/ "$groups" 2>/dev/null
 exit 0
 "#;
