@@ -7,8 +7,9 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
 use super::runtime::{current, end_runs};
+use super::stages;
 use crate::cluster::locked;
-use crate::embedded::{EmbeddedCluster, Options, Server};
+use crate::embedded::{EmbeddedCluster, Options, Server, Stage};
 
 /// How long an end may take: containers get a moment to stop.
 const STOPPING: Duration = Duration::from_secs(10);
@@ -23,13 +24,25 @@ struct Running {
 
 /// A Kubernetes API for pods in this process, whose pods run as processes of this machine.
 #[pyclass(frozen, name = "EmbeddedCluster", module = "kubegrader")]
-pub(super) struct PyEmbeddedCluster(Mutex<Option<Running>>);
+pub(super) struct PyEmbeddedCluster(Mutex<Option<Running>>, Vec<Stage>);
 
 #[pymethods]
 impl PyEmbeddedCluster {
     #[new]
-    fn new() -> Self {
-        Self(Mutex::new(None))
+    #[pyo3(signature = (*, stages = None))]
+    fn new(stages: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut all = Vec::new();
+        if let Some(stages) = stages {
+            for stage in stages.try_iter()? {
+                all.push(stages::stage(&stage?)?);
+            }
+        }
+        Ok(Self(Mutex::new(None), all))
+    }
+
+    fn play(&self, stage: &Bound<'_, PyAny>) -> PyResult<()> {
+        let stage = stages::stage(stage)?;
+        self.running(|running| running.cluster.play(stage))
     }
 
     #[getter]
@@ -51,9 +64,13 @@ impl PyEmbeddedCluster {
         }
         let (runtime, _) = current(py)?;
         let folder = tempfile::Builder::new().prefix("kubegrader-").tempdir()?;
+        let options = Options {
+            stages: slf.get().1.clone(),
+            ..Options::default()
+        };
         let started = py.detach(|| {
             runtime.block_on(async {
-                let cluster = EmbeddedCluster::start(Options::default());
+                let cluster = EmbeddedCluster::start(options);
                 let server = cluster.serve(folder.path()).await?;
                 Ok::<_, std::io::Error>((cluster, server))
             })

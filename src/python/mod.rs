@@ -9,6 +9,7 @@ mod outcome;
 mod pod_run;
 mod request;
 mod runtime;
+mod stages;
 
 use pyo3::prelude::*;
 
