@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubeconfig", help="run on this cluster instead of the embedded one")
+    parser.addoption(
+        "--apiserver-pid", type=int, help="that cluster's API server, a process that may be killed"
+    )
     parser.addoption("--image", default="busybox", help="an image with sh, for that cluster")
 
 

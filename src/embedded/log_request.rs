@@ -17,9 +17,6 @@ use super::log_reader::{self, LogOptions};
 use super::params::Params;
 use super::status_body::{Refusal, forbidden, invalid_number};
 
-/// The annotation that names the container whose log is meant when none is named.
-const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
-
 /// Answers with the text of a container's log.
 ///
 /// # Errors
@@ -29,7 +26,7 @@ pub async fn serve(
     Path(key): Path<Key>,
     params: Params,
 ) -> Result<Response, Refusal> {
-    let options = options(&key.1, &params)?;
+    let options = options(&key.1, &params, api.store.clock().precise())?;
     let pod = api.store.get::<Pod>(&key)?.object;
     let container = container(&pod, &key.1, params.text("container"))?;
     let spec = pod.spec.as_ref();
@@ -57,7 +54,7 @@ pub async fn serve(
     Ok(([(CONTENT_TYPE, "text/plain")], body).into_response())
 }
 
-fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
+fn options(name: &str, params: &Params, now: Timestamp) -> Result<LogOptions, Refusal> {
     let tail = params.number("tailLines")?;
     let limit = params.number("limitBytes")?;
     let seconds = params.number("sinceSeconds")?;
@@ -87,14 +84,14 @@ fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
         let why = "at most one of `sinceTime` or `sinceSeconds` may be specified";
         causes.push(forbidden("[]", why));
     }
+    // As on a server of 1.34 without the feature gate PodLogsQuerySplitStreams, which is off there.
+    if !params.text("stream").is_empty() {
+        causes.push(forbidden("stream", "may not be specified"));
+    }
     if !causes.is_empty() {
         return Err(Refusal::invalid("", "PodLogOptions", name, causes));
     }
-    let ago = |seconds| {
-        Timestamp::now()
-            .checked_sub(SignedDuration::from_secs(seconds))
-            .ok()
-    };
+    let ago = |seconds| now.checked_sub(SignedDuration::from_secs(seconds)).ok();
     let size = |number: Option<i64>| number.and_then(|number| usize::try_from(number).ok());
     Ok(LogOptions {
         follow: params.flag("follow"),
@@ -115,14 +112,6 @@ fn container(pod: &Pod, name: &str, wanted: &str) -> Result<String, Refusal> {
         .into_iter()
         .map(|one| one.name)
         .collect();
-    let wanted = if wanted.is_empty() {
-        let annotations = pod.metadata.annotations.as_ref();
-        annotations
-            .and_then(|all| all.get(DEFAULT_CONTAINER))
-            .map_or("", String::as_str)
-    } else {
-        wanted
-    };
     if names.iter().chain(&init).any(|one| one == wanted) {
         return Ok(wanted.to_owned());
     }

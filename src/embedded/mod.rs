@@ -7,17 +7,23 @@
 //!
 //! Read in this order: `store` and `collection` (objects and versions), `kind` and
 //! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `stage` (lives from data).
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `stage` (lives from data), `clock`. [`faults`] stand between
+//! clients and all of it.
 
+mod access;
 mod api;
 mod back_off;
 mod body;
+mod clock;
 mod collection;
 mod container;
 mod default;
 mod deletion;
 mod discovery;
 mod event;
+mod eviction;
+pub mod faults;
+mod form;
 mod identity;
 mod kind;
 mod kubelet;
@@ -26,15 +32,19 @@ mod life;
 mod log_reader;
 mod log_request;
 mod logs;
-mod name_rules;
+mod memory;
+mod mounts;
+pub(crate) mod name_rules;
 mod namespaces;
 mod page;
 mod params;
 mod patch;
 mod pod_status;
 mod process;
+mod quantity;
 mod record;
 mod resource;
+mod sandbox;
 mod selector;
 mod serve;
 mod served;
@@ -43,26 +53,39 @@ mod status_body;
 mod store;
 mod strict;
 mod table;
+mod table_pod;
+mod teller;
+mod unsupported;
 mod validate;
 mod validate_event;
+mod validate_resources;
 mod validate_volume;
+mod variables;
+mod view;
+mod volumes;
 mod watch;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::SignedDuration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tower::Layer;
 
 pub use record::{EventType, Report, Reporter};
+pub use sandbox::Means;
 pub use serve::Server;
 pub use stage::{Stage, StageError};
 
 use api::Api;
-use kubelet::{Node, PrivateRoot};
+use faults::Faults;
+use kubelet::Node;
 use logs::LogBook;
 use stage::Stages;
 use store::Store;
@@ -74,10 +97,23 @@ pub struct Options {
     pub kubelet: bool,
     /// `PATH` of containers that set none; `None` means that of this process.
     pub path: Option<OsString>,
+    /// What the kubelet may use of this machine to honour more of a pod's spec.
+    pub means: Means,
     /// How many events are kept for watches that begin in the past or fall behind.
     pub history: usize,
     /// Lives that pods play instead of running; the first that selects a pod is its.
     pub stages: Vec<Stage>,
+    /// What happens between clients and the server.
+    pub faults: Faults,
+}
+
+/// What a server knows after a restart of what happened before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Everything: watches go on from the version that they had.
+    Kept,
+    /// Only the present: versions from before are answered 410 `Expired`, as after etcd's compaction.
+    Lost,
 }
 
 impl Default for Options {
@@ -85,8 +121,10 @@ impl Default for Options {
         Self {
             kubelet: true,
             path: None,
+            means: Means::default(),
             history: 10_000,
             stages: Vec::new(),
+            faults: Faults::default(),
         }
     }
 }
@@ -102,6 +140,7 @@ pub struct EmbeddedCluster {
 struct Inner {
     api: Api,
     stages: Arc<Stages>,
+    faults: Faults,
     tasks: TaskTracker,
     _stop_on_drop: DropGuard,
 }
@@ -120,24 +159,23 @@ impl EmbeddedCluster {
         };
         let tasks = TaskTracker::new();
         let stages = Arc::new(Stages::new(options.stages));
-        let node = Node {
-            store: Arc::clone(&api.store),
-            stages: Arc::clone(&stages),
-            runs: options.kubelet,
-            logs: Arc::clone(&api.logs),
-            root: PrivateRoot::choose(),
-            path: options
+        let node = Node::new(
+            &api,
+            options.means,
+            options
                 .path
                 .or_else(|| std::env::var_os("PATH"))
                 .unwrap_or_default(),
-            stop: api.stop.clone(),
-            tasks: tasks.clone(),
-        };
+            tasks.clone(),
+            Arc::clone(&stages),
+            options.kubelet,
+        );
         tasks.spawn(kubelet::run(Arc::new(node)));
         let inner = Inner {
             _stop_on_drop: api.stop.clone().drop_guard(),
             api,
             stages,
+            faults: options.faults,
             tasks,
         };
         Self {
@@ -145,16 +183,49 @@ impl EmbeddedCluster {
         }
     }
 
-    /// The API as a service, without authentication: for calls from this process only.
+    /// The API as a service, without authentication and without faults: for calls from this process only.
     pub fn router(&self) -> Router {
         // The extension holds the cluster as long as someone can call it.
         api::router(self.inner.api.clone()).layer(axum::Extension(self.clone()))
     }
 
-    /// A client that calls the API with no socket between.
+    /// A client that calls the API with no socket between. It meets the cluster's faults.
     #[must_use]
     pub fn client(&self, namespace: &str) -> kube::Client {
-        kube::Client::new(self.router(), namespace)
+        kube::Client::new(self.inner.faults.layer().layer(self.router()), namespace)
+    }
+
+    /// What happens to the requests of [`client`](Self::client) and of the socket.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// The API server ends and begins anew: all connections and watches break, and requests are refused for
+    /// `downtime`. Returns at once. Pods go on running.
+    pub fn restart(&self, history: History, downtime: Duration) {
+        let how = match history {
+            History::Kept => "kept",
+            History::Lost => "lost",
+        };
+        self.inner.faults.go_down(downtime, how);
+        if history == History::Lost {
+            self.inner.api.store.compact();
+        }
+    }
+
+    /// How far the clock of the server and its kubelet is ahead of this machine's; negative when it is behind.
+    #[must_use]
+    pub fn clock_skew(&self) -> SignedDuration {
+        self.inner.api.store.clock().skew()
+    }
+
+    /// Sets the clock wrong, in whole milliseconds: all timestamps from now on are off by so much.
+    pub fn set_clock_skew(&self, skew: SignedDuration) {
+        self.inner.api.store.clock().set_skew(skew);
+        self.inner
+            .faults
+            .note(&format!("-- clock skew {} s", skew.as_secs_f64()));
     }
 
     /// Serves the API on a free loopback port and writes `dir/kubeconfig` (mode 0600, context `embedded`) with
@@ -163,7 +234,13 @@ impl EmbeddedCluster {
     /// # Errors
     /// When the socket or the file cannot be made.
     pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
-        serve::serve(self.router(), dir, self.inner.api.stop.child_token()).await
+        serve::serve(
+            self.router(),
+            self.inner.faults.clone(),
+            dir,
+            self.inner.api.stop.child_token(),
+        )
+        .await
     }
 
     /// From now on this stage is asked first: pods that are created later and that it selects play it.

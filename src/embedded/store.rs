@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::{Event as Occurrence, Namespace, Pod};
 use tokio::sync::{mpsc, watch};
 
+use super::clock::Clock;
 use super::collection::Collection;
-use super::deletion::{DeleteRequest, Next, next_step};
+use super::deletion::{DeleteRequest, Next, next_step, without_dependents};
 use super::event::{Change, Event, Key, Stored, key_of, render};
 use super::kind::Kind;
 use super::namespaces;
@@ -25,6 +26,9 @@ pub struct Snapshot<T> {
     /// The store's version.
     pub version: u64,
 }
+
+/// Some events in the order of their versions.
+pub type Events<T> = Vec<Arc<Event<T>>>;
 
 /// What a deletion came to.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub struct Store {
 /// What is under the lock.
 #[derive(Debug)]
 pub struct State {
+    /// The server's clock.
+    pub clock: Arc<Clock>,
     version: u64,
     /// The pods.
     pub pods: Collection<Pod>,
@@ -59,7 +65,9 @@ impl Store {
     /// A store with the namespaces that every cluster has, which keeps the last `capacity` changes of each kind.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        let clock = Arc::<Clock>::default();
         let mut state = State {
+            clock: Arc::clone(&clock),
             version: 0,
             pods: Collection::new(capacity),
             events: Collection::new(capacity),
@@ -67,7 +75,7 @@ impl Store {
             shelf: Shelf::default(),
         };
         for name in namespaces::ALWAYS_THERE {
-            state.put(Change::Added, namespaces::named(name), None);
+            state.put(Change::Added, namespaces::named(name, clock.now()), None);
         }
         Self {
             state: Mutex::new(state),
@@ -77,6 +85,23 @@ impl Store {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No code under the lock leaves the state half changed, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server's clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.lock().clock)
+    }
+
+    /// Forgets all events, as etcd's compaction does: whoever goes on from a version that was seen before is answered
+    /// 410. The version grows by one, as it does on a real server, where other objects change too.
+    pub fn compact(&self) {
+        let mut state = self.lock();
+        state.version += 1;
+        let version = state.version;
+        state.pods.compact(version);
+        state.events.compact(version);
+        state.namespaces.compact(version);
     }
 
     /// Changes whenever an object of this kind does.
@@ -126,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// The oldest version that can still be asked for.
-    pub fn events_after<T: Kind>(&self, version: u64) -> Result<(Vec<Arc<Event<T>>>, u64), u64> {
+    pub fn events_after<T: Kind>(&self, version: u64) -> Result<(Events<T>, u64), u64> {
         let state = self.lock();
         Ok((T::of(&state).after(version)?, state.version))
     }
@@ -178,7 +203,7 @@ impl Store {
         if dry_run {
             return Ok(render(Change::Modified, new, old.version).0);
         }
-        Ok(state.change(new, old).stored)
+        Ok(state.change(new, old))
     }
 
     /// Deletes an object, or begins to: see [`super::deletion`].
@@ -193,7 +218,7 @@ impl Store {
         let mut state = self.lock();
         let old: Stored<T> = state.get(key)?;
         request.check_preconditions(&*old.object)?;
-        if !T::GRACEFUL && !old.object.is_held() {
+        if !T::GRACEFUL && !old.object.is_held() && request.finalizer.is_none() {
             if !request.dry_run {
                 state.remove::<T>(key);
             }
@@ -202,7 +227,7 @@ impl Store {
                 gone: true,
             });
         }
-        let Some(new) = request.mark(&*old.object) else {
+        let Some(new) = request.mark(&*old.object, state.clock.now()) else {
             // It is being deleted already and nothing was asked that makes it faster.
             return Ok(Deleted {
                 stored: old,
@@ -216,7 +241,11 @@ impl Store {
                 gone: false,
             });
         }
-        Ok(state.change(new, old))
+        let deleted = state.mark(new, old);
+        if let Some(freed) = without_dependents(&*deleted.stored.object) {
+            state.change(freed, deleted.stored.clone());
+        }
+        Ok(deleted)
     }
 
     /// Begins to delete a namespace and what is in it; it goes when its last pod is gone.
@@ -273,8 +302,19 @@ impl State {
         T::of_mut(self).put(version, change, object, before)
     }
 
-    /// Stores a change, and takes the object away when that was all that held it.
-    fn change<T: Kind>(&mut self, new: T, old: Stored<T>) -> Deleted<T> {
+    /// Stores a change, or takes the object away when that was the last that held it.
+    fn change<T: Kind>(&mut self, new: T, old: Stored<T>) -> Stored<T> {
+        if next_step(&new) == Next::Stay {
+            return self.put(Change::Modified, new, Some(old));
+        }
+        let key = key_of(&new);
+        let stored = self.put(Change::Deleted, new, Some(old));
+        self.close_namespace(&key.0);
+        stored
+    }
+
+    /// Stores the mark of a deletion, and takes the object away when nothing holds it.
+    fn mark<T: Kind>(&mut self, new: T, old: Stored<T>) -> Deleted<T> {
         let key = key_of(&new);
         let gone = next_step(&new) == Next::Remove;
         let stored = self.put(Change::Modified, new, Some(old));
@@ -317,7 +357,7 @@ impl State {
         }
         let emptied = self.put(
             Change::Modified,
-            namespaces::emptied(&old.object),
+            namespaces::emptied(&old.object, &self.clock.now()),
             Some(old),
         );
         self.put(

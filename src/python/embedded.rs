@@ -3,13 +3,17 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use k8s_openapi::jiff::SignedDuration;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::convert::seconds;
+use super::faults::PyFaults;
 use super::runtime::{current, end_runs};
 use super::stages;
 use crate::cluster::locked;
-use crate::embedded::{EmbeddedCluster, Options, Server, Stage};
+use crate::embedded::faults::Faults;
+use crate::embedded::{EmbeddedCluster, History, Options, Server, Stage};
 
 /// How long an end may take: containers get a moment to stop.
 const STOPPING: Duration = Duration::from_secs(10);
@@ -24,25 +28,64 @@ struct Running {
 
 /// A Kubernetes API for pods in this process, whose pods run as processes of this machine.
 #[pyclass(frozen, name = "EmbeddedCluster", module = "kubegrader")]
-pub(super) struct PyEmbeddedCluster(Mutex<Option<Running>>, Vec<Stage>);
+pub(super) struct PyEmbeddedCluster {
+    running: Mutex<Option<Running>>,
+    faults: Faults,
+    stages: Vec<Stage>,
+}
 
 #[pymethods]
 impl PyEmbeddedCluster {
     #[new]
-    #[pyo3(signature = (*, stages = None))]
-    fn new(stages: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (seed=0, *, stages=None))]
+    fn new(seed: u64, stages: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let mut all = Vec::new();
         if let Some(stages) = stages {
             for stage in stages.try_iter()? {
                 all.push(stages::stage(&stage?)?);
             }
         }
-        Ok(Self(Mutex::new(None), all))
+        Ok(Self {
+            running: Mutex::new(None),
+            faults: Faults::new(seed),
+            stages: all,
+        })
     }
 
     fn play(&self, stage: &Bound<'_, PyAny>) -> PyResult<()> {
         let stage = stages::stage(stage)?;
         self.running(|running| running.cluster.play(stage))
+    }
+
+    #[getter]
+    fn faults(&self) -> PyFaults {
+        PyFaults(self.faults.clone())
+    }
+
+    #[pyo3(signature = (*, keep_history=true, downtime=0.0))]
+    fn restart(&self, keep_history: bool, downtime: f64) -> PyResult<()> {
+        let downtime = seconds("downtime", Some(downtime))?.unwrap_or_default();
+        let history = if keep_history {
+            History::Kept
+        } else {
+            History::Lost
+        };
+        self.running(|running| running.cluster.restart(history, downtime))
+    }
+
+    #[getter]
+    fn clock_skew(&self) -> PyResult<f64> {
+        self.running(|running| running.cluster.clock_skew().as_secs_f64())
+    }
+
+    #[setter]
+    fn set_clock_skew(&self, seconds: f64) -> PyResult<()> {
+        let skew = SignedDuration::try_from_secs_f64(seconds).map_err(|_| {
+            PyValueError::new_err(format!(
+                "clock_skew must be a number of seconds, and it is {seconds}"
+            ))
+        })?;
+        self.running(|running| running.cluster.set_clock_skew(skew))
     }
 
     #[getter]
@@ -57,7 +100,7 @@ impl PyEmbeddedCluster {
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let py = slf.py();
-        if locked(&slf.get().0).is_some() {
+        if locked(&slf.get().running).is_some() {
             return Err(PyRuntimeError::new_err(
                 "this embedded cluster is running already",
             ));
@@ -65,7 +108,8 @@ impl PyEmbeddedCluster {
         let (runtime, _) = current(py)?;
         let folder = tempfile::Builder::new().prefix("kubegrader-").tempdir()?;
         let options = Options {
-            stages: slf.get().1.clone(),
+            faults: slf.get().faults.clone(),
+            stages: slf.get().stages.clone(),
             ..Options::default()
         };
         let started = py.detach(|| {
@@ -78,7 +122,7 @@ impl PyEmbeddedCluster {
         let (cluster, server) = started.map_err(|error| {
             PyOSError::new_err(format!("starting the embedded cluster: {error}"))
         })?;
-        *locked(&slf.get().0) = Some(Running {
+        *locked(&slf.get().running) = Some(Running {
             pid: std::process::id(),
             cluster,
             server,
@@ -109,7 +153,7 @@ impl PyEmbeddedCluster {
     }
 
     fn __repr__(&self) -> String {
-        match &*locked(&self.0) {
+        match &*locked(&self.running) {
             Some(running) => format!("EmbeddedCluster(url='{}')", running.server.url),
             None => "EmbeddedCluster(stopped)".to_owned(),
         }
@@ -128,7 +172,7 @@ fn at_exit(cluster: &Bound<'_, PyEmbeddedCluster>, what: &str) -> PyResult<()> {
 
 impl PyEmbeddedCluster {
     fn end(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(running) = locked(&self.0).take() else {
+        let Some(running) = locked(&self.running).take() else {
             return Ok(());
         };
         if running.pid != std::process::id() {
@@ -157,7 +201,7 @@ impl PyEmbeddedCluster {
     }
 
     fn running<T>(&self, read: impl FnOnce(&Running) -> T) -> PyResult<T> {
-        locked(&self.0).as_ref().map(read).ok_or_else(|| {
+        locked(&self.running).as_ref().map(read).ok_or_else(|| {
             PyRuntimeError::new_err("this embedded cluster is not running; enter it with 'with'")
         })
     }

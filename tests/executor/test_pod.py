@@ -30,7 +30,10 @@ def executor(site: Site, settings: Config) -> Iterator[Any]:
         yield lambda: site._executor(open_session, submission, KubeAutogradeExecutor, settings)
 
 
-def test_the_pod_is_the_one_that_the_installed_release_makes(site: Site, executor: Any) -> None:
+def test_without_security_the_pod_is_the_one_that_the_installed_release_makes(
+    site: Site, settings: Config, executor: Any
+) -> None:
+    settings.KubeAutogradeExecutor.security = "off"
     made = executor()
     pod = made._make_pod()
     number = made.submission.id

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -181,9 +182,13 @@ impl Play {
         Ok(())
     }
 
+    fn now(&self) -> Time {
+        self.stages.now(&self.store.clock())
+    }
+
     fn tell(&self, event: &EventStep) -> Result<(), Refusal> {
         let pod = self.store.get::<Pod>(&self.key)?.object;
-        let now = self.stages.now().0.to_string();
+        let now = self.now().0.to_string();
         let message = status::scope(&pod, &now).text(&event.message);
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
         let report = Report {
@@ -222,7 +227,7 @@ impl Play {
         let scheduled = PodCondition {
             type_: "PodScheduled".to_owned(),
             status: "True".to_owned(),
-            last_transition_time: Some(self.stages.now()),
+            last_transition_time: Some(self.now()),
             ..PodCondition::default()
         };
         let conditions = pod
@@ -235,7 +240,7 @@ impl Play {
     }
 
     fn patch(&self, pod: &mut Pod, step: &Step) -> Result<(), Refusal> {
-        let now = self.stages.now().0.to_string();
+        let now = self.now().0.to_string();
         let moment = step.moment.map(|moment| moment.status(pod));
         for patch in moment.into_iter().chain(&step.status) {
             // A file's patches were tried when it was read; a pod of an odd shape may still refuse one.
