@@ -107,7 +107,9 @@ fn pod_of(name: &str) -> Value {
         }
         spec[list] = json!(containers);
     }
-    spec["nodeName"] = entries[0]["spec"]["nodeName"].clone();
+    for field in ["nodeName", "activeDeadlineSeconds"] {
+        spec[field] = entries[0]["spec"][field].clone();
+    }
     let graces = entries
         .iter()
         .map(|entry| &entry["metadata"]["deletionGracePeriodSeconds"]);
@@ -316,7 +318,7 @@ evicted-api Evicted cluster
 evicted-api-traps-sigterm Evicted cluster
 evicted-by-taint NodeLost cluster
 evicted-node-pressure Evicted cluster
-failed-mount StartTimeout cluster
+failed-mount FailedMount course
 image-bad-registry ErrImagePull cluster
 image-inspect-error ImageInspectError cluster
 image-never-pull ErrImageNeverPull course
