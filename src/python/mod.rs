@@ -13,6 +13,7 @@ mod reap;
 mod request;
 mod runtime;
 mod testing;
+mod stages;
 
 use pyo3::prelude::*;
 

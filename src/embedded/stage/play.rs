@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -142,9 +143,11 @@ impl Play {
     }
 
     fn change(&self, step: &Step) -> Result<(), Refusal> {
+        // Read before the store is held: the clock is its own.
+        let now = self.now();
         if let Some(node) = &step.bind {
             self.update(|pod| {
-                self.bind(pod, node);
+                bind(pod, node, &now);
                 Ok(())
             })?;
         }
@@ -159,10 +162,10 @@ impl Play {
             })?;
         }
         if step.moment.is_some() || step.status.is_some() {
-            self.update(|pod| self.patch(pod, step))?;
+            self.update(|pod| patch(pod, step, &now))?;
         }
         if let Some(event) = &step.event {
-            self.tell(event)?;
+            self.tell(event, &now)?;
         }
         if let Some(DeleteStep {
             grace_period_seconds,
@@ -181,10 +184,13 @@ impl Play {
         Ok(())
     }
 
-    fn tell(&self, event: &EventStep) -> Result<(), Refusal> {
+    fn now(&self) -> Time {
+        self.stages.now(&self.store.clock())
+    }
+
+    fn tell(&self, event: &EventStep, now: &Time) -> Result<(), Refusal> {
         let pod = self.store.get::<Pod>(&self.key)?.object;
-        let now = self.stages.now().0.to_string();
-        let message = status::scope(&pod, &now).text(&event.message);
+        let message = status::scope(&pod, &now.0.to_string()).text(&event.message);
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
         let report = Report {
             type_: event.r#type.into(),
@@ -208,41 +214,41 @@ impl Play {
         });
         edited.map(|_| ())
     }
+}
 
-    fn bind(&self, pod: &mut Pod, node: &str) {
-        let spec = pod.spec.get_or_insert_default();
-        if spec
-            .node_name
-            .as_deref()
-            .is_some_and(|name| !name.is_empty())
-        {
-            return;
-        }
-        spec.node_name = Some(node.to_owned());
-        let scheduled = PodCondition {
-            type_: "PodScheduled".to_owned(),
-            status: "True".to_owned(),
-            last_transition_time: Some(self.stages.now()),
-            ..PodCondition::default()
-        };
-        let conditions = pod
-            .status
-            .get_or_insert_default()
-            .conditions
-            .get_or_insert_default();
-        conditions.retain(|one| one.type_ != scheduled.type_);
-        conditions.push(scheduled);
+fn bind(pod: &mut Pod, node: &str, now: &Time) {
+    let spec = pod.spec.get_or_insert_default();
+    if spec
+        .node_name
+        .as_deref()
+        .is_some_and(|name| !name.is_empty())
+    {
+        return;
     }
+    spec.node_name = Some(node.to_owned());
+    let scheduled = PodCondition {
+        type_: "PodScheduled".to_owned(),
+        status: "True".to_owned(),
+        last_transition_time: Some(now.clone()),
+        ..PodCondition::default()
+    };
+    let conditions = pod
+        .status
+        .get_or_insert_default()
+        .conditions
+        .get_or_insert_default();
+    conditions.retain(|one| one.type_ != scheduled.type_);
+    conditions.push(scheduled);
+}
 
-    fn patch(&self, pod: &mut Pod, step: &Step) -> Result<(), Refusal> {
-        let now = self.stages.now().0.to_string();
-        let moment = step.moment.map(|moment| moment.status(pod));
-        for patch in moment.into_iter().chain(&step.status) {
-            // A file's patches were tried when it was read; a pod of an odd shape may still refuse one.
-            let status = status::apply(pod, patch, &now)
-                .map_err(|problem| Refusal::internal(format!("status{problem}")))?;
-            pod.status = Some(status);
-        }
-        Ok(())
+fn patch(pod: &mut Pod, step: &Step, now: &Time) -> Result<(), Refusal> {
+    let now = now.0.to_string();
+    let moment = step.moment.map(|moment| moment.status(pod));
+    for patch in moment.into_iter().chain(&step.status) {
+        // A file's patches were tried when it was read; a pod of an odd shape may still refuse one.
+        let status = status::apply(pod, patch, &now)
+            .map_err(|problem| Refusal::internal(format!("status{problem}")))?;
+        pod.status = Some(status);
     }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::super::clock::Clock;
 use super::{Script, Stage};
 
 /// The stages of a cluster, the one to ask first in front.
@@ -52,12 +53,16 @@ impl Stages {
         Some(Arc::clone(&entry.script))
     }
 
-    /// The time in a played life. It goes with tokio's clock, so that a life under paused time has a duration too.
+    /// The time in a played life. It goes with tokio's clock, so that a life under paused time has a duration too, and
+    /// is as wrong as the server's.
     #[must_use]
-    pub fn now(&self) -> Time {
+    pub fn now(&self, clock: &Clock) -> Time {
         let (wall, start) = self.began;
         let elapsed = SignedDuration::try_from(start.elapsed()).unwrap_or_default();
-        let now = wall.checked_add(elapsed).unwrap_or(wall);
+        let now = wall
+            .checked_add(elapsed)
+            .and_then(|now| now.checked_add(clock.skew()))
+            .unwrap_or(wall);
         Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
     }
 
