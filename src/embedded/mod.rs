@@ -7,8 +7,10 @@
 //!
 //! Read in this order: `store` and `collection` (objects and versions), `kind` and
 //! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends).
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`. [`faults`] stand between
+//! clients and all of it.
 
+mod access;
 mod api;
 mod back_off;
 mod body;
@@ -19,7 +21,9 @@ mod default;
 mod deletion;
 mod discovery;
 mod event;
+mod eviction;
 pub mod faults;
+mod form;
 mod identity;
 mod kind;
 mod kubelet;
@@ -29,6 +33,8 @@ mod limits;
 mod log_reader;
 mod log_request;
 mod logs;
+mod memory;
+mod mounts;
 pub(crate) mod name_rules;
 mod namespaces;
 mod page;
@@ -37,8 +43,10 @@ mod patch;
 mod path;
 mod pod_status;
 mod process;
+mod quantity;
 mod record;
 mod resource;
+mod sandbox;
 mod selector;
 mod serve;
 mod served;
@@ -46,10 +54,18 @@ mod status_body;
 mod store;
 mod strict;
 mod table;
+mod table_pod;
+mod teller;
+mod unsupported;
 mod validate;
 mod validate_event;
+mod validate_resources;
 mod validate_volume;
+mod variables;
+mod view;
+mod volumes;
 mod watch;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -65,11 +81,12 @@ use tower::Layer;
 
 pub use limits::Limits;
 pub use record::{EventType, Report, Reporter};
+pub use sandbox::Means;
 pub use serve::Server;
 
 use api::Api;
 use faults::Faults;
-use kubelet::{Node, PrivateRoot};
+use kubelet::Node;
 use logs::LogBook;
 use store::Store;
 
@@ -80,6 +97,8 @@ pub struct Options {
     pub kubelet: bool,
     /// `PATH` of containers that set none; `None` means that of this process.
     pub path: Option<OsString>,
+    /// What the kubelet may use of this machine to honour more of a pod's spec.
+    pub means: Means,
     /// How many events are kept for watches that begin in the past or fall behind.
     pub history: usize,
     /// What happens between clients and the server.
@@ -100,6 +119,7 @@ impl Default for Options {
         Self {
             kubelet: true,
             path: None,
+            means: Means::default(),
             history: 10_000,
             faults: Faults::default(),
         }
@@ -135,17 +155,8 @@ impl EmbeddedCluster {
         };
         let tasks = TaskTracker::new();
         if options.kubelet {
-            let node = Node {
-                store: Arc::clone(&api.store),
-                logs: Arc::clone(&api.logs),
-                root: PrivateRoot::choose(),
-                path: options
-                    .path
-                    .or_else(|| std::env::var_os("PATH"))
-                    .unwrap_or_default(),
-                stop: api.stop.clone(),
-                tasks: tasks.clone(),
-            };
+            let path = options.path.or_else(|| std::env::var_os("PATH"));
+            let node = Node::new(&api, options.means, path.unwrap_or_default(), tasks.clone());
             tasks.spawn(kubelet::run(Arc::new(node)));
         }
         let inner = Inner {

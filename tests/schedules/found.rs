@@ -24,6 +24,7 @@ fn schedule(rules: Vec<Rule>) -> Schedule {
         restarts: Vec::new(),
         clock_skew: 0,
         is_severe: false,
+        is_strict: true,
     }
 }
 
@@ -65,6 +66,16 @@ async fn a_watch_that_never_opens_and_one_refused_read_lose_no_submission() {
     check(&schedule(vec![
         Rule::new(Fault::Latency(Duration::from_hours(1))).verb(Verb::List),
         Rule::new(Fault::Refused).verb(Verb::Get).times(1),
+    ]))
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "bug: one 401 for the read after an unanswered create, as when a token is renewed, ends the run"]
+async fn a_read_after_an_unanswered_create_that_is_refused_for_its_token_is_repeated() {
+    check(&schedule(vec![
+        Rule::new(Fault::ResetAfter).verb(Verb::Create).times(1),
+        Rule::new(Fault::Unauthorized).verb(Verb::Get).times(1),
     ]))
     .await;
 }

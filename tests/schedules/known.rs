@@ -8,8 +8,9 @@ use super::schedule::Schedule;
 
 /// Faults that no schedule has.
 pub fn left_out(fault: Fault, verb: Verb) -> bool {
-    // `a_delete_that_is_refused_for_its_token_is_repeated`
-    verb == Verb::Delete && fault == Fault::Unauthorized
+    // `a_delete_that_is_refused_for_its_token_is_repeated`,
+    // `a_read_after_an_unanswered_create_that_is_refused_for_its_token_is_repeated`
+    matches!(verb, Verb::Delete | Verb::Get) && fault == Fault::Unauthorized
 }
 
 /// Faults that do not go on for ever: `a_list_that_is_always_expired_is_not_asked_for_without_a_pause`.

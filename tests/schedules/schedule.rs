@@ -21,6 +21,8 @@ pub struct Schedule {
     pub clock_skew: i64,
     /// Some trouble has no end, or lasts longer than anybody waits: then a run may end with an error of the API.
     pub is_severe: bool,
+    /// Nothing is excused, whatever the trouble.
+    pub is_strict: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +60,7 @@ impl Schedule {
                 0
             },
             is_severe,
+            is_strict: false,
         }
     }
 
@@ -69,7 +72,7 @@ impl Schedule {
             matches!(rule.when.verb, Some(Verb::List | Verb::Watch))
                 && matches!(rule.fault, Fault::WatchStalled(_) | Fault::Latency(_))
         };
-        self.is_severe || self.rules.iter().any(blinds)
+        !self.is_strict && (self.is_severe || self.rules.iter().any(blinds))
     }
 
     pub fn name(index: usize) -> String {

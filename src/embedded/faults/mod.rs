@@ -18,7 +18,7 @@
 //! assert!(pods.list(&Default::default()).await.is_ok());
 //! assert_eq!(
 //!     cluster.faults().trace(),
-//!     ["list pods default #1: internal-error 500", "list pods default #2: 200"],
+//!     ["list pods default #1: internal-error, 500", "list pods default #2: 200"],
 //! );
 //! # }
 //! ```
