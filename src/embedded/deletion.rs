@@ -69,6 +69,15 @@ impl DeleteRequest {
     pub fn at_once(uid: &str) -> Self {
         Self {
             grace: Some(0),
+            ..Self::of(uid)
+        }
+    }
+
+    /// The pod's own grace, for this very pod.
+    #[must_use]
+    pub fn of(uid: &str) -> Self {
+        Self {
+            grace: None,
             preconditions: Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,

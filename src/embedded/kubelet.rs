@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::api::Api;
-use super::event::{Change, key_of};
+use super::event::{Change, Stored, key_of};
 use super::life::Life;
 use super::logs::LogBook;
 use super::memory::MemoryRoot;
 use super::record::{EventType, Report, Reporter};
 use super::sandbox::{Means, Sandbox};
+use super::stage::{Play, Stages};
 use super::store::Store;
 use super::watchdog;
 
@@ -47,6 +48,10 @@ pub enum Wish {
 pub struct Node {
     /// The objects.
     pub store: Arc<Store>,
+    /// The lives that are played from data.
+    pub stages: Arc<Stages>,
+    /// Pods that play no stage run as processes; without it they stay `Pending`.
+    pub runs: bool,
     /// The containers' logs.
     pub logs: Arc<LogBook>,
     /// The folder with the pods' private folders.
@@ -68,13 +73,22 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node for the objects of an API.
+    /// A node for the objects of an API; `runs`: pods that play no stage run as processes.
     #[must_use]
-    pub fn new(api: &Api, means: Means, path: OsString, tasks: TaskTracker) -> Self {
+    pub fn new(
+        api: &Api,
+        stages: Arc<Stages>,
+        runs: bool,
+        means: Means,
+        path: OsString,
+        tasks: TaskTracker,
+    ) -> Self {
         let mark = format!("{:032x}", rand::random::<u128>());
         let root = PrivateRoot::named(&mark);
         Self {
             store: Arc::clone(&api.store),
+            stages,
+            runs,
             logs: Arc::clone(&api.logs),
             sandbox: Sandbox::new(means, root.path().to_owned()),
             root,
@@ -181,7 +195,9 @@ pub async fn run(node: Arc<Node>) {
     let (existing, mut events) = node.store.follow::<Pod>();
     let mut wishes: HashMap<String, watch::Sender<Wish>> = HashMap::new();
     for stored in existing {
-        consider(&node, &mut wishes, &stored.object);
+        if !plays(&node, &mut wishes, &stored) {
+            consider(&node, &mut wishes, &stored.object);
+        }
     }
     loop {
         let event = tokio::select! {
@@ -194,10 +210,30 @@ pub async fn run(node: Arc<Node>) {
             if let Some(wish) = wishes.remove(uid_of(pod)) {
                 wish.send_replace(Wish::Gone);
             }
-        } else {
+        } else if event.change != Change::Added || !plays(&node, &mut wishes, &event.after) {
             consider(&node, &mut wishes, pod);
         }
     }
+}
+
+/// Gives a new pod to the stage that is meant for it.
+fn plays(
+    node: &Node,
+    wishes: &mut HashMap<String, watch::Sender<Wish>>,
+    new: &Stored<Pod>,
+) -> bool {
+    let pod = &new.object;
+    let Some(script) = node.stages.choose(pod, new.version) else {
+        return false;
+    };
+    let (sender, receiver) = watch::channel(wish_for(pod));
+    wishes.insert(uid_of(pod).to_owned(), sender);
+    let (store, stages) = (Arc::clone(&node.store), Arc::clone(&node.stages));
+    let play = Play::new(store, stages, script, pod, receiver);
+    let stop = node.stop.clone();
+    node.tasks
+        .spawn(async move { stop.run_until_cancelled(play.run()).await });
+    true
 }
 
 fn uid_of(pod: &Pod) -> &str {
@@ -209,6 +245,9 @@ fn consider(node: &Arc<Node>, wishes: &mut HashMap<String, watch::Sender<Wish>>,
     let wish = wish_for(pod);
     if let Some(known) = wishes.get(uid_of(pod)) {
         known.send_if_modified(|old| std::mem::replace(old, wish) != wish);
+        return;
+    }
+    if !node.runs {
         return;
     }
     let Some(spec) = &pod.spec else { return };

@@ -7,8 +7,8 @@
 //!
 //! Read in this order: `store` and `collection` (objects and versions), `kind` and
 //! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`. [`faults`] stand between
-//! clients and all of it.
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `stage` (lives from data),
+//! `clock`. [`faults`] stand between clients and all of it.
 
 mod access;
 mod api;
@@ -50,6 +50,7 @@ mod sandbox;
 mod selector;
 mod serve;
 mod served;
+mod stage;
 mod status_body;
 mod store;
 mod strict;
@@ -83,11 +84,13 @@ pub use limits::Limits;
 pub use record::{EventType, Report, Reporter};
 pub use sandbox::Means;
 pub use serve::Server;
+pub use stage::{Stage, StageError};
 
 use api::Api;
 use faults::Faults;
 use kubelet::Node;
 use logs::LogBook;
+use stage::Stages;
 use store::Store;
 
 /// How an embedded cluster behaves.
@@ -103,6 +106,8 @@ pub struct Options {
     pub history: usize,
     /// What happens between clients and the server.
     pub faults: Faults,
+    /// Lives that pods play instead of running; the first that selects a pod is its.
+    pub stages: Vec<Stage>,
 }
 
 /// What a server knows after a restart of what happened before it.
@@ -122,6 +127,7 @@ impl Default for Options {
             means: Means::default(),
             history: 10_000,
             faults: Faults::default(),
+            stages: Vec::new(),
         }
     }
 }
@@ -137,6 +143,7 @@ pub struct EmbeddedCluster {
 struct Inner {
     api: Api,
     faults: Faults,
+    stages: Arc<Stages>,
     tasks: TaskTracker,
     _stop_on_drop: DropGuard,
 }
@@ -154,15 +161,22 @@ impl EmbeddedCluster {
             stop: CancellationToken::new(),
         };
         let tasks = TaskTracker::new();
-        if options.kubelet {
-            let path = options.path.or_else(|| std::env::var_os("PATH"));
-            let node = Node::new(&api, options.means, path.unwrap_or_default(), tasks.clone());
-            tasks.spawn(kubelet::run(Arc::new(node)));
-        }
+        let stages = Arc::new(Stages::new(options.stages));
+        let path = options.path.or_else(|| std::env::var_os("PATH"));
+        let node = Node::new(
+            &api,
+            Arc::clone(&stages),
+            options.kubelet,
+            options.means,
+            path.unwrap_or_default(),
+            tasks.clone(),
+        );
+        tasks.spawn(kubelet::run(Arc::new(node)));
         let inner = Inner {
             _stop_on_drop: api.stop.clone().drop_guard(),
             api,
             faults: options.faults,
+            stages,
             tasks,
         };
         Self {
@@ -237,6 +251,12 @@ impl EmbeddedCluster {
             self.inner.api.stop.child_token(),
         )
         .await
+    }
+
+    /// From now on this stage is asked first: pods that are created later and that it selects play it.
+    pub fn play(&self, stage: Stage) {
+        let version = *self.inner.api.store.latest::<Pod>().borrow();
+        self.inner.stages.add(stage, version);
     }
 
     /// Records an event about a pod as the kubelet, the scheduler or a controller would: the same thing again is
