@@ -17,7 +17,7 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-cluster lint format bench wheel clean needs-git needs-rust
+.PHONY: help demo test test-rust test-python test-cluster lint format bench bench-embedded wheel clean needs-git needs-rust
 .SILENT: help needs-git needs-rust
 
 help: ## this list
@@ -57,6 +57,9 @@ format: $(VENV)/.installed ## format all sources
 bench: ## how soon an end is seen, beside other clients (KUBECONFIG, else the embedded cluster)
 	$(MAKE) PROFILE=release $(VENV)/.built
 	$(BIN)/python -m bench $(ARGS)
+
+bench-embedded: needs-rust ## how much the embedded cluster can do
+	cargo bench --quiet --bench embedded -- $(ARGS)
 
 wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist

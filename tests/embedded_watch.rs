@@ -9,7 +9,7 @@ use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 use kubegrader::embedded::{EmbeddedCluster, Options};
 use serde_json::json;
-use support::{PODS, create, delete, events, patch, script, whole_events, without_kubelet};
+use support::{PODS, create, delete, events, script, whole_events, without_kubelet};
 use tokio::time::{Instant, timeout};
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {

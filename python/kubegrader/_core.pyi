@@ -1,8 +1,8 @@
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from logging import Logger, LoggerAdapter
 from types import TracebackType
-from typing import Any, Literal, TypedDict, final, type_check_only
+from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 
 from typing_extensions import Self, Unpack, disjoint_base
 
@@ -332,6 +332,8 @@ class Cluster:
         Raises `ApiError` and `UnreachableError`, when the pods cannot be listed.
         """
 
+_Stage: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
+
 @final
 class EmbeddedCluster:
     """A Kubernetes API for pods in this process, whose pods run as processes of this machine.
@@ -340,7 +342,7 @@ class EmbeddedCluster:
     manager; it listens on the loopback interface, behind a random token.
     """
 
-    def __new__(cls, seed: int = 0) -> Self: ...
+    def __new__(cls, seed: int = 0, *, stages: Iterable[_Stage] | None = None) -> Self: ...
     @property
     def faults(self) -> Faults:
         """What happens between its clients and its API server; nothing, until it is told."""
@@ -378,6 +380,14 @@ class EmbeddedCluster:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+    def play(self, stage: _Stage) -> None:
+        """Let pods that are created from now on, and that it selects, play a life from data.
+
+        A stage is the name of one that comes with kubegrader (``"evicted-api"``), a path, YAML
+        text, or a mapping of the same shape. Raises `ValueError`, which names the field that is
+        wrong.
+        """
+
     def stop(self) -> None:
         """End it: its pods' processes are killed, its folder is removed."""
 

@@ -80,11 +80,29 @@ impl WatchRequest {
     }
 }
 
+/// What a watch has still to send.
+enum Pending {
+    /// A line as it is.
+    Line(Bytes),
+    /// An object that exists, as JSON. It becomes a line only when it is its turn: many watches that begin at once
+    /// over many objects would else hold a copy of all of them each.
+    Existing(Bytes),
+}
+
+impl Pending {
+    fn line(self) -> Bytes {
+        match self {
+            Self::Line(line) => line,
+            Self::Existing(json) => event_line(Change::Added.word(), &json),
+        }
+    }
+}
+
 /// The state of one open watch.
 struct Watch {
     store: Arc<Store>,
     request: WatchRequest,
-    pending: VecDeque<Bytes>,
+    pending: VecDeque<Pending>,
     version: u64,
     latest: watch::Receiver<u64>,
     end: Instant,
@@ -132,19 +150,19 @@ impl Watch {
             .values()
             .filter(|stored| initial != Some(false) && self.request.covers(&*stored.object));
         self.pending
-            .extend(covered.map(|stored| event_line(Change::Added.word(), &stored.json)));
+            .extend(covered.map(|stored| Pending::Existing(stored.json.clone())));
         self.version = version;
         if initial == Some(true) && self.request.bookmarks {
             let annotations = json!({"k8s.io/initial-events-end": "true"});
-            self.pending
-                .push_back(bookmark::<T>(version, Some(annotations)));
+            let line = bookmark::<T>(version, Some(annotations));
+            self.pending.push_back(Pending::Line(line));
         }
     }
 
     async fn next<T: Served>(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(line) = self.pending.pop_front() {
-                return Some(line);
+            if let Some(next) = self.pending.pop_front() {
+                return Some(next.line());
             }
             if self.over {
                 return None;
@@ -161,15 +179,16 @@ impl Watch {
     fn fetch<T: Served>(&mut self) {
         match self.store.events_after::<T>(self.version) {
             Ok((events, version)) => {
-                self.pending
-                    .extend(events.iter().filter_map(|event| self.request.seen(event)));
+                let seen = events.iter().filter_map(|event| self.request.seen(event));
+                self.pending.extend(seen.map(Pending::Line));
                 self.version = self.version.max(version);
             }
             Err(oldest) => {
                 let message = format!("too old resource version: {} ({oldest})", self.version);
                 let status =
                     serde_json::to_vec(&Refusal::expired(message).status()).unwrap_or_default();
-                self.pending.push_back(event_line("ERROR", &status));
+                self.pending
+                    .push_back(Pending::Line(event_line("ERROR", &status)));
                 self.over = true;
             }
         }
@@ -195,7 +214,8 @@ impl Watch {
                 self.plan_bookmark(Instant::now());
                 // Other kinds may have moved the version on, and a change of this kind must come first.
                 self.fetch::<T>();
-                self.pending.push_back(bookmark::<T>(self.version, None));
+                let line = bookmark::<T>(self.version, None);
+                self.pending.push_back(Pending::Line(line));
             }
         }
     }

@@ -10,9 +10,10 @@ use pyo3::prelude::*;
 use super::convert::seconds;
 use super::faults::PyFaults;
 use super::runtime::{current, end_runs};
+use super::stages;
 use crate::cluster::locked;
 use crate::embedded::faults::Faults;
-use crate::embedded::{EmbeddedCluster, History, Options, Server};
+use crate::embedded::{EmbeddedCluster, History, Options, Server, Stage};
 
 /// How long an end may take: containers get a moment to stop.
 const STOPPING: Duration = Duration::from_secs(10);
@@ -30,17 +31,30 @@ struct Running {
 pub(super) struct PyEmbeddedCluster {
     running: Mutex<Option<Running>>,
     faults: Faults,
+    stages: Vec<Stage>,
 }
 
 #[pymethods]
 impl PyEmbeddedCluster {
     #[new]
-    #[pyo3(signature = (seed=0))]
-    fn new(seed: u64) -> Self {
-        Self {
+    #[pyo3(signature = (seed=0, *, stages=None))]
+    fn new(seed: u64, stages: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut all = Vec::new();
+        if let Some(stages) = stages {
+            for stage in stages.try_iter()? {
+                all.push(stages::stage(&stage?)?);
+            }
+        }
+        Ok(Self {
             running: Mutex::new(None),
             faults: Faults::new(seed),
-        }
+            stages: all,
+        })
+    }
+
+    fn play(&self, stage: &Bound<'_, PyAny>) -> PyResult<()> {
+        let stage = stages::stage(stage)?;
+        self.running(|running| running.cluster.play(stage))
     }
 
     #[getter]
@@ -92,14 +106,15 @@ impl PyEmbeddedCluster {
             ));
         }
         let (runtime, _) = current(py)?;
-        let faults = slf.get().faults.clone();
         let folder = tempfile::Builder::new().prefix("kubegrader-").tempdir()?;
+        let options = Options {
+            faults: slf.get().faults.clone(),
+            stages: slf.get().stages.clone(),
+            ..Options::default()
+        };
         let started = py.detach(|| {
             runtime.block_on(async {
-                let cluster = EmbeddedCluster::start(Options {
-                    faults,
-                    ..Options::default()
-                });
+                let cluster = EmbeddedCluster::start(options);
                 let server = cluster.serve(folder.path()).await?;
                 Ok::<_, std::io::Error>((cluster, server))
             })

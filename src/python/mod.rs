@@ -12,6 +12,7 @@ mod pod_run;
 mod reap;
 mod request;
 mod runtime;
+mod stages;
 mod testing;
 
 use pyo3::prelude::*;
