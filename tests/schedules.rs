@@ -7,8 +7,6 @@
 mod found;
 #[path = "schedules/judge.rs"]
 mod judge;
-#[path = "schedules/known.rs"]
-mod known;
 #[path = "schedules/life.rs"]
 mod life;
 #[path = "schedules/player.rs"]

@@ -43,9 +43,9 @@ def test_a_rule_that_is_cleared_strikes_no_more(embedded: kubegrader.EmbeddedClu
 
 
 def test_a_wrong_name_is_refused_with_the_right_ones(embedded: kubegrader.EmbeddedCluster) -> None:
-    with pytest.raises(ValueError, match=r"there is no fault 'refuse'; .*refused, reset-before"):
+    with pytest.raises(ValueError, match=r"there is no fault \"refuse\"; .*refused, reset-before"):
         embedded.faults.add("refuse")
-    with pytest.raises(ValueError, match=r"there is no verb 'post'; .*create, get"):
+    with pytest.raises(ValueError, match=r"there is no verb \"post\"; .*create, get"):
         embedded.faults.add("refused", verb="post")
     with pytest.raises(ValueError, match="latency needs seconds"):
         embedded.faults.add("latency")

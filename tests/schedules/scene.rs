@@ -22,18 +22,20 @@ use super::player::{Player, Truth};
 use super::schedule::Schedule;
 
 /// No run takes longer than this, whatever happens: the time to create, start, run, read the log, stop and delete.
-const FOR_EVER: Duration = Duration::from_secs(300);
+const FOR_EVER: Duration = Duration::from_secs(600);
 /// How long the cluster may take to be rid of a pod whose deletion it was told.
 const TIDYING: Duration = Duration::from_secs(120);
 
 /// What one submission saw.
 pub struct Run {
-    pub life: Life,
+    /// By attempt.
+    pub lives: Vec<Life>,
     /// `None`: it never ended.
     pub outcome: Option<Result<Outcome, Error>>,
     /// Its log lines, with their times.
     pub steps: Vec<(Instant, String)>,
-    pub truths: Vec<Truth>,
+    /// What was made for it, by attempt.
+    pub truths: Vec<Vec<Truth>>,
     /// Whether a pod of it is there at the end.
     pub is_left: bool,
 }
@@ -49,13 +51,13 @@ pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
         ..Options::default()
     });
     embedded.set_clock_skew(SignedDuration::from_secs(schedule.clock_skew));
-    let lives: HashMap<String, Life> = schedule
-        .lives
-        .iter()
-        .cloned()
-        .enumerate()
-        .map(|(index, life)| (Schedule::name(index), life))
-        .collect();
+    let named = |(index, lives): (usize, &Vec<Life>)| -> Vec<(String, Life)> {
+        let attempts = lives.iter().cloned().enumerate();
+        attempts
+            .map(|(attempt, life)| (Schedule::name(index, attempt), life))
+            .collect()
+    };
+    let lives: HashMap<String, Life> = schedule.lives.iter().enumerate().flat_map(named).collect();
     let player = Player::new(&embedded, lives);
     let playing = tokio::spawn(player.clone().play());
     schedule
@@ -66,7 +68,7 @@ pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
     let restarting = tokio::spawn(restarting);
     let cluster = Cluster::with_client(embedded.client("default"), "in-process");
     let lines: Vec<Lines> = schedule.lives.iter().map(|_| Lines::default()).collect();
-    let runs = schedule.lives.iter().enumerate().map(|(index, life)| {
+    let runs = schedule.lives.iter().enumerate().map(|(index, lives)| {
         let steps = Arc::clone(&lines[index]);
         let sink = move |_, line: &str| {
             steps
@@ -74,7 +76,7 @@ pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
                 .unwrap()
                 .push((Instant::now(), line.to_owned()))
         };
-        submit(&cluster, index, life, Steps::new(sink))
+        submit(&cluster, index, lives, Steps::new(sink))
     });
     let outcomes = join_all(runs).await;
     restarting.abort();
@@ -82,13 +84,16 @@ pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
     playing.abort();
     let mut runs = Vec::new();
     for (index, outcome) in outcomes.into_iter().enumerate() {
-        let name = Schedule::name(index);
+        let lives = schedule.lives[index].clone();
+        let names: Vec<String> = (0..lives.len())
+            .map(|attempt| Schedule::name(index, attempt))
+            .collect();
         runs.push(Run {
-            life: schedule.lives[index].clone(),
+            lives,
             outcome,
             steps: lines[index].lock().unwrap().clone(),
-            truths: player.truths(&name),
-            is_left: left.contains(&name),
+            truths: names.iter().map(|name| player.truths(name)).collect(),
+            is_left: names.iter().any(|name| left.contains(name)),
         });
     }
     let found: Vec<String> = runs
@@ -112,18 +117,19 @@ async fn restarts(embedded: EmbeddedCluster, schedule: Schedule) {
 async fn submit(
     cluster: &Cluster,
     index: usize,
-    life: &Life,
+    lives: &[Life],
     steps: Steps,
 ) -> Option<Result<Outcome, Error>> {
-    let name = Schedule::name(index);
+    let name = Schedule::name(index, 0);
     let mut pod = json!({"metadata": {"name": name}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i:1"}]}});
-    if life.bound {
+    if lives[0].bound {
         pod["spec"]["nodeName"] = json!("n");
     }
     let options = RunOptions {
         start_timeout: Some(START_TIMEOUT),
         timeout: Some(TIMEOUT),
         submission: Some(name),
+        max_attempts: u32::try_from(lives.len()).unwrap(),
         ..RunOptions::default()
     };
     let manifest = Manifest::new(pod).unwrap();
@@ -171,13 +177,13 @@ fn report(
         {
             continue;
         }
-        lines.push(format!("p{index}: {:?}", run.life));
+        lines.push(format!("p{index}: {:?}", run.lives));
         lines.extend(
             run.steps
                 .iter()
                 .map(|(at, line)| format!("  {:8.3} {line}", seconds(*at))),
         );
-        for truth in &run.truths {
+        for truth in run.truths.iter().flatten() {
             let at = |at: Option<Instant>| {
                 at.map_or_else(|| "never".to_owned(), |at| format!("{:.3}", seconds(at)))
             };
