@@ -38,7 +38,7 @@ test-cluster: needs-rust $(VENV)/.built ## the tests against a real cluster on t
 	@test -n "$(KUBECONFIG)" || { echo 'test-cluster needs a cluster: set KUBECONFIG' >&2; exit 1; }
 	RUST_TEST_THREADS=8 KUBECONFIG="$(KUBECONFIG)" IMAGE="$(IMAGE)" cargo test --quiet --test contract -- --ignored
 	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)" \
-	  tests/cluster tests/test_run.py tests/test_refusals.py tests/test_interrupt.py $(ARGS)
+	  tests/cluster tests/clients tests/test_run.py tests/test_refusals.py tests/test_interrupt.py $(ARGS)
 
 lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the module, cargo-deny where it is installed
 	cargo fmt --check

@@ -12,8 +12,8 @@ mod pod_run;
 mod reap;
 mod request;
 mod runtime;
-mod testing;
 mod stages;
+mod testing;
 
 use pyo3::prelude::*;
 

@@ -241,3 +241,22 @@ def test_delete_tells_that_there_is_no_such_pod(kubectl: Kubectl) -> None:
     assert done.returncode == 1
     assert done.stderr == 'Error from server (NotFound): pods "nobody" not found\n'
     assert kubectl("delete", "pod", "nobody", "--ignore-not-found") == ""
+
+
+def test_events_tell_what_became_of_a_pod(kubectl: Kubectl, image: str, name: str) -> None:
+    kubectl("apply", "-f", "-", stdin=manifest(once(image, "true", name)))
+    succeeded(kubectl, name)
+
+    def reasons() -> list[str]:
+        events = json.loads(kubectl("events", "--for", f"pod/{name}", "-o", "json"))
+        return [event["reason"] for event in events["items"]]
+
+    until(lambda: "Started" in reasons())
+    assert {"Scheduled", "Created", "Started"} <= set(reasons())
+    assert "Started" in kubectl("describe", "pod", name)
+
+
+def test_what_the_server_has(kubectl: Kubectl) -> None:
+    version = json.loads(kubectl("version", "-o", "json"))["serverVersion"]
+    assert (version["major"], version["minor"]) == ("1", "34")
+    assert "v1" in kubectl("api-versions").splitlines()

@@ -249,3 +249,24 @@ def test_a_namespace_comes_and_goes(api: CoreV1Api, name: str) -> None:
 def test_the_client_asks_for_the_version(api: CoreV1Api) -> None:
     version = client.VersionApi(api.api_client).get_code()
     assert (version.major, version.minor) == ("1", "34")
+
+
+def test_events_of_a_pod_are_read(api: CoreV1Api, namespace: str, image: str, name: str) -> None:
+    api.create_namespaced_pod(namespace, once(image, "true", name))
+    ended(api, namespace, name)
+    selector = f"involvedObject.name={name},involvedObject.kind=Pod"
+
+    def reasons() -> set[str]:
+        events = api.list_namespaced_event(namespace, field_selector=selector).items
+        return {event.reason for event in events}
+
+    until(lambda: {"Scheduled", "Created", "Started"} <= reasons())
+
+
+def test_the_client_asks_what_it_may_do(api: CoreV1Api, namespace: str) -> None:
+    attributes = client.V1ResourceAttributes(namespace=namespace, verb="create", resource="pods")
+    review = client.V1SelfSubjectAccessReview(
+        spec=client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes)
+    )
+    authorization = client.AuthorizationV1Api(api.api_client)
+    assert authorization.create_self_subject_access_review(review).status.allowed is True

@@ -105,10 +105,11 @@ def other() -> Iterator[str]:
 
 
 def test_trouble_is_skipped_on_a_real_cluster(pytester: pytest.Pytester, other: str) -> None:
-    pytester.makepyfile("def test_one(kube_faults): pass")
+    pytester.makepyfile("def test_one(kube_faults): pass\ndef test_two(kube_stages): pass")
     result = pytester.runpytest("-rs", f"--kubegrader-kubeconfig={other}")
-    result.assert_outcomes(skipped=1)
+    result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(["*kube_faults needs an embedded cluster*"])
+    result.stdout.fnmatch_lines(["*kube_stages needs an embedded cluster*"])
 
 
 def test_a_fixture_that_comes_too_late_is_told(pytester: pytest.Pytester) -> None:
