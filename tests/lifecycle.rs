@@ -479,7 +479,7 @@ async fn a_pod_that_is_there_already_is_followed_to_its_end_without_a_label_and_
         uid: Some(created_elsewhere(&embedded).await),
         ..RunOptions::default()
     };
-    let cluster = cluster(&embedded, Faults::default());
+    let cluster = cluster(&embedded, []);
     let playing = async {
         // Long after the watch has shown that it knows nothing of the pod.
         sleep(Duration::from_secs(60)).await;
@@ -499,7 +499,7 @@ async fn a_followed_pod_that_is_gone_is_told_as_lost() {
         uid: Some("no-such-uid".to_owned()),
         ..RunOptions::default()
     };
-    let error = run_pod(&cluster(&embedded, Faults::default()), json!({}), options).await;
+    let error = run_pod(&cluster(&embedded, []), json!({}), options).await;
     assert!(matches!(error, Err(Error::Lost { .. })), "{error:?}");
 }
 
@@ -512,7 +512,7 @@ async fn a_kept_pod_is_left_to_the_caller_and_its_log_with_it() {
         ..RunOptions::default()
     };
     let playing = play(&embedded, succeeded());
-    let cluster = cluster(&embedded, Faults::default());
+    let cluster = cluster(&embedded, []);
     let outcome = run_pod(&cluster, json!({}), options).await.unwrap();
     playing.await.unwrap();
     assert_eq!(outcome.logs, None);
@@ -532,7 +532,7 @@ async fn a_kept_pod_that_does_not_start_is_left_and_one_that_is_cancelled_is_not
         start_timeout: seconds(3),
         ..RunOptions::default()
     };
-    let cluster = cluster(&embedded, Faults::default());
+    let cluster = cluster(&embedded, []);
     let error = run_pod(&cluster, json!({}), options.clone()).await;
     assert!(matches!(error, Err(Error::NotStarted { .. })), "{error:?}");
     assert_eq!(pods(&embedded).await.len(), 1);

@@ -12,7 +12,16 @@ The executor for grader-service is in ``kubegrader.executor``.
 
 from __future__ import annotations
 
-from ._core import EmbeddedCluster, Outcome, PodRun, Reaped, Timings, Verdict, __version__
+from ._core import (
+    EmbeddedCluster,
+    Faults,
+    Outcome,
+    PodRun,
+    Reaped,
+    Timings,
+    Verdict,
+    __version__,
+)
 from .cluster import Cluster
 from .exceptions import (
     ApiError,
@@ -33,6 +42,7 @@ __all__ = [
     "Cluster",
     "ConfigError",
     "EmbeddedCluster",
+    "Faults",
     "ImageError",
     "InvalidPodError",
     "KubegraderError",

@@ -9,19 +9,23 @@ from typing_extensions import Self, Unpack, disjoint_base
 __all__ = [
     "Cluster",
     "EmbeddedCluster",
+    "Faults",
     "Outcome",
     "PodRun",
     "Reaped",
     "Timings",
     "Verdict",
     "__version__",
+    "api_request",
     "autograde_pod_name",
     "build_pod",
     "check_request",
     "completed",
     "configured_image",
     "default_image",
+    "kubeconfig_with_namespace",
     "no_results",
+    "pod_verdict",
 ]
 
 __version__: str
@@ -336,7 +340,28 @@ class EmbeddedCluster:
     manager; it listens on the loopback interface, behind a random token.
     """
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, seed: int = 0) -> Self: ...
+    @property
+    def faults(self) -> Faults:
+        """What happens between its clients and its API server; nothing, until it is told."""
+
+    def restart(self, *, keep_history: bool = True, downtime: float = 0.0) -> None:
+        """Let the API server end and begin anew, while its pods go on running.
+
+        All connections and watches break, and new ones are refused for `downtime` seconds. Returns
+        at once. Without its history the server answers versions from before with 410, as after
+        etcd's compaction.
+        """
+
+    @property
+    def clock_skew(self) -> float:
+        """Seconds by which the clock of the server and its kubelet is ahead; negative: behind.
+
+        Every timestamp that they write from now on is off by so much.
+        """
+
+    @clock_skew.setter
+    def clock_skew(self, seconds: float, /) -> None: ...
     @property
     def kubeconfig(self) -> str:
         """The path of a kubeconfig for it; readable by this user alone."""
@@ -355,6 +380,57 @@ class EmbeddedCluster:
     ) -> None: ...
     def stop(self) -> None:
         """End it: its pods' processes are killed, its folder is removed."""
+
+@final
+class Faults:
+    """Trouble between clients and an embedded cluster, by rule and by chance.
+
+    The same seed and the same requests meet the same faults.
+
+        >>> with kubegrader.EmbeddedCluster(seed=7) as embedded:
+        ...     embedded.faults.add("reset-after", verb="create", times=1)
+        ...     embedded.faults.add("internal-error", chance=0.1)
+    """
+
+    def add(
+        self,
+        fault: str,
+        *,
+        verb: str | None = None,
+        name: str | None = None,
+        namespace: str | None = None,
+        chance: float = 1.0,
+        times: int | None = None,
+        skip: int = 0,
+        seconds: float | None = None,
+        retry_after: int | None = None,
+        at_byte: int | None = None,
+    ) -> None:
+        """Add a rule: from now on this happens to requests, or to events of watches, that match.
+
+        `fault` is one of ``latency``, ``refused``, ``reset-before``, ``reset-after``, ``cut-body``,
+        ``watch-stalled``, ``watch-closed``, ``gone``, ``bookmark-lost``, ``event-duplicated``,
+        ``event-delayed``, ``events-reordered``, ``unauthorized``, ``forbidden``, ``conflict``,
+        ``too-many-requests``, ``unavailable``, ``internal-error``, ``bad-gateway``.
+
+        `verb` is one of ``create``, ``get``, ``list``, ``watch``, ``patch``, ``update``,
+        ``delete``, ``deletecollection``, ``log``, ``other``; `name` and `namespace` are those of
+        the object. The first `skip` that match are spared, at most `times` are struck, and each
+        with the probability `chance`. `seconds`: how late, or after how long; `retry_after`:
+        seconds that the client is asked to wait; `at_byte`: how many bytes of the body arrive.
+
+        Raises ValueError for a name that there is not (it lists those that there are), and for a
+        number that the fault needs or does not have.
+        """
+
+    def clear(self) -> None:
+        """Remove all rules."""
+
+    def trace(self) -> list[str]:
+        """Tell what happened, one line a request: ``create pods default #1: reset-after, 201``."""
+
+    def seed(self, n: int) -> None:
+        """Set the seed and begin anew: counts and trace are forgotten, rules stay."""
 
 def configured_image(path: str | os.PathLike[str], lecture: str, assignment: str) -> str | None:
     """Give the image that a course's image config names for an assignment, if it does.
@@ -385,3 +461,23 @@ def completed() -> Verdict:
 
 def no_results(output_path: str) -> Verdict:
     """Give the verdict on a pod that succeeded and left no graded notebook in a folder."""
+
+def api_request(
+    cluster: Cluster, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> str:
+    """Send one request to a cluster's API server and give the text of its answer.
+
+    The body of a PATCH is a merge patch. Raises `ConfigError`, `ApiError` and `UnreachableError`.
+    """
+
+def kubeconfig_with_namespace(kubeconfig: str | os.PathLike[str], namespace: str) -> str:
+    """Give the text of a kubeconfig whose one context is the current one, in that namespace.
+
+    It holds credentials. Raises `ConfigError`.
+    """
+
+def pod_verdict(pod: Mapping[str, Any] | object) -> Verdict | None:
+    """Give the verdict on a pod that has ended, or that waits for something that Kubernetes names.
+
+    None for a pod that runs, or that waits for nothing in particular.
+    """

@@ -28,7 +28,7 @@ pub(super) struct PyCluster {
 }
 
 impl PyCluster {
-    fn cluster(&self) -> Arc<Cluster> {
+    pub(super) fn cluster(&self) -> Arc<Cluster> {
         let mut cluster = locked(&self.cluster);
         let pid = std::process::id();
         if cluster.0 != pid {

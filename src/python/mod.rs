@@ -5,12 +5,14 @@ mod cluster;
 mod convert;
 mod embedded;
 mod errors;
+mod faults;
 mod log;
 mod outcome;
 mod pod_run;
 mod reap;
 mod request;
 mod runtime;
+mod testing;
 
 use pyo3::prelude::*;
 
@@ -22,6 +24,8 @@ mod _core {
     #[pymodule_export]
     use super::embedded::PyEmbeddedCluster;
     #[pymodule_export]
+    use super::faults::PyFaults;
+    #[pymodule_export]
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
     #[pymodule_export]
     use super::pod_run::PyPodRun;
@@ -32,6 +36,8 @@ mod _core {
         autograde_pod_name, build_pod, check_request, completed, configured_image, default_image,
         no_results,
     };
+    #[pymodule_export]
+    use super::testing::{api_request, kubeconfig_with_namespace, pod_verdict};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

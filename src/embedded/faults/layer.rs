@@ -158,7 +158,7 @@ impl Exchange {
             tokio::time::sleep(self.plan.latency).await;
         }
         if let Some(fault) = self.plan.fault
-            && !is_told_later(fault)
+            && !(self.asked.verb == Verb::Watch && is_told_later(fault))
         {
             self.ticket.note(fault.name());
         }

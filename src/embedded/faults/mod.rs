@@ -18,7 +18,7 @@
 //! assert!(pods.list(&Default::default()).await.is_ok());
 //! assert_eq!(
 //!     cluster.faults().trace(),
-//!     ["list pods default #1: internal-error 500", "list pods default #2: 200"],
+//!     ["list pods default #1: internal-error, 500", "list pods default #2: 200"],
 //! );
 //! # }
 //! ```
@@ -33,6 +33,7 @@ mod body;
 mod decide;
 mod fault;
 mod layer;
+mod named;
 mod rule;
 mod trace;
 mod uptime;
@@ -41,9 +42,10 @@ mod watch_lines;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use asked::Verb;
+pub use asked::{ALL as VERBS, Verb};
 pub use fault::{Fault, NAMES};
 pub use layer::{FaultLayer, FaultService};
+pub use named::Numbers;
 pub use rule::{Rule, When};
 
 use asked::Asked;
