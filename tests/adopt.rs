@@ -344,7 +344,7 @@ async fn a_run_that_cannot_leave_its_pod_goes_on() {
         };
         let (outcome, ()) = tokio::join!(running, detaching);
         assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
-        let lines = lines.lock().unwrap();
+        let lines = lines.lock().unwrap().clone();
         assert_eq!(lines.matches(told).count(), 1, "{lines}");
         assert_eq!(pod(&embedded).await["code"], 404);
     }

@@ -89,6 +89,9 @@ def test_of_many_processes_only_the_pods_of_the_killed_ones_are_deleted(
     assert {"living", "strangers"} <= set(names(api, namespace))
     assert actions(cluster.reap(instance="reap")) == {"living": "left"}
     api.delete_namespaced_pod("strangers", namespace, grace_period_seconds=0)
+    children["living"].process.send_signal(signal.SIGINT)
+    children["living"].ends()
+    until(lambda: not {"living", "strangers"} & set(names(api, namespace)))
 
 
 def test_a_pod_that_was_just_created_when_its_process_was_killed_is_deleted(
@@ -167,6 +170,7 @@ def test_a_pod_whose_owners_number_is_another_process_by_now_is_deleted(
         "deleted",
         f"process {os.getpid()} of this machine has ended, and its number is another's",
     )
+    until(lambda: "reused" not in names(api, namespace))
 
 
 @pytest.mark.parametrize("point", ["created", "running", "finished"])
