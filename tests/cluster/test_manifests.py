@@ -46,7 +46,10 @@ def pod(image: str, command: str, **request: Any) -> dict[str, Any]:
     )
 
 
-LOOK = "id -u; grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; ls /var/run/secrets 2>/dev/null"
+LOOK = (
+    "id -u; grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; "
+    "ls /var/run/secrets 2>/dev/null"
+)
 
 
 def test_a_restricted_pod_is_admitted_and_run_where_restricted_is_enforced(
