@@ -91,6 +91,8 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
         self.submission = submission
         self.session = Session.object_session(submission)
+        if self.session is None:  # one that is in no database
+            return
         self.grading_logs = explain(error, None)
         self._set_db_state(success=False)
         if hasattr(self, "_update_submission_logs"):  # from 0.10.0 on

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::retry::Failure;
 use super::{Connection, locked};
 use crate::manifest::labels;
+use crate::name::label_value;
 use crate::pod_view::PodView;
 use crate::step::Steps;
 
@@ -95,7 +96,7 @@ impl Watch {
         let slots = Arc::new(Mutex::new(Some(HashMap::new())));
         let (told, sight) = watch::channel(Sight::Opening);
         let config = watcher::Config::default()
-            .labels(&format!("{}={instance}", labels::INSTANCE))
+            .labels(&format!("{}={}", labels::INSTANCE, label_value(instance)))
             .timeout(WATCH_SECONDS);
         let follower = Follower {
             connection: Arc::downgrade(connection),

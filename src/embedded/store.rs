@@ -42,6 +42,8 @@ pub struct Deleted<T> {
 /// The objects of the embedded cluster.
 #[derive(Debug)]
 pub struct Store {
+    /// Beside the lock, so that the time can be asked for under it.
+    clock: Arc<Clock>,
     state: Mutex<State>,
 }
 
@@ -78,6 +80,7 @@ impl Store {
             state.put(Change::Added, namespaces::named(name, clock.now()), None);
         }
         Self {
+            clock,
             state: Mutex::new(state),
         }
     }
@@ -90,7 +93,7 @@ impl Store {
     /// The server's clock.
     #[must_use]
     pub fn clock(&self) -> Arc<Clock> {
-        Arc::clone(&self.lock().clock)
+        Arc::clone(&self.clock)
     }
 
     /// Forgets all events, as etcd's compaction does: whoever goes on from a version that was seen before is answered

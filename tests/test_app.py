@@ -1,0 +1,207 @@
+"""The command kubegrader."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import kubegrader
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kubegrader", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_it_says_its_version() -> None:
+    assert run("--version").stdout == f"{kubegrader.__version__}\n"
+
+
+def test_without_a_task_it_says_which_there_are() -> None:
+    done = run()
+    assert done.returncode == 2
+    assert all(f"\n{task}\n" in done.stdout for task in ("check", "demo", "reap"))
+
+
+def test_help_needs_neither_grader_service_nor_kubernetes() -> None:
+    code = (
+        "import sys; sys.modules['grader_service'] = sys.modules['kubernetes'] = None\n"
+        "from kubegrader.app import main; main(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_task_that_needs_grader_service_names_the_command_that_installs_it() -> None:
+    code = (
+        "import sys; sys.modules['grader_service'] = None\n"
+        "from kubegrader.app import main; main(['check'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("kubegrader: kubegrader.executor needs grader-service")
+    assert "pip install 'kubegrader[grader-service]'" in done.stderr
+
+
+TRAITS = ("volume", "mem_limit", "security", "queue_name", "default_image_name", "tolerations")
+
+
+def test_help_all_and_the_generated_config_list_every_trait_of_the_executor() -> None:
+    help_all = run("--help-all").stdout
+    config = run("--generate-config").stdout
+    for trait in TRAITS:
+        assert f"--KubeAutogradeExecutor.{trait}=" in help_all
+        assert f"# c.KubeAutogradeExecutor.{trait} = " in config
+    assert "# c.GraderPod.max_grading_time = 3600" in config
+    compile(config, "kubegrader_config.py", "exec")
+
+
+GOOD = """\
+from kubegrader.executor import KubeAutogradeExecutor
+
+c = get_config()
+c.RequestHandlerConfig.autograde_executor_class = KubeAutogradeExecutor
+c.KubeAutogradeExecutor.volume = {
+    "name": "data", "persistentVolumeClaim": {"claimName": "grader-service"}
+}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "grader_service_config.py"
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Check = Callable[..., Done]
+
+
+@pytest.fixture
+def check(path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Check a config in this process: each new one takes seconds to import grader-service."""
+    from kubegrader.check_app import CheckApp
+
+    def check(content: str, **traits: Any) -> Done:
+        path.write_text(content)
+        code = CheckApp(config_path=str(path), **traits).run()
+        out, err = capsys.readouterr()
+        return Done(code, out, err)
+
+    return check
+
+
+def test_check_prints_the_pod_of_a_site_that_has_nothing_to_mend(path: Path) -> None:
+    path.write_text(GOOD)
+    before = sorted(path.parent.iterdir())
+    done = run("check", "-f", str(path), "--strict", "--lecture=algebra")
+    assert (done.returncode, done.stderr) == (0, "0 errors, 0 warnings\n")
+    pod = yaml.safe_load(done.stdout)
+    assert pod["spec"]["containers"][0]["image"] == "algebra_image"
+    assert pod["spec"]["volumes"] == [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "grader-service"}}
+    ]
+    assert sorted(path.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("c.KubeAutogradeExecutor.mem_limits = '1G'", "did you mean mem_limit"),
+        ("c.KubeAutogradExecutor.uid = 5", "did you mean c.KubeAutogradeExecutor?"),
+        ("c.KubeAutogradeExecutor.poll_interval = 5", "is no trait; use c.GraderPod.poll_interval"),
+        (
+            "c.KubeAutogradeExecutor.default_image_name = lambda l, a: 'x:1'",
+            "it works, and better is resolve_image_name",
+        ),
+        ("c.KubeAutogradeExecutor.volumes = []", "better is volume and extra_volumes"),
+        (
+            "c.KubeAutogradeExecutor.extra_pod_config = {'node_selector': {}}",
+            "replaces nodeSelector as a whole",
+        ),
+        (
+            "import grader_service.autograding.kube.kube_grader",
+            "line 8: grader_service.autograding.kube.kube_grader is grader-service's own executor",
+        ),
+        (
+            "c.GraderPod.max_grading_time = c.KubeAutogradeExecutor.max_grading_time = 9",
+            "c.GraderPod.max_grading_time does nothing beside",
+        ),
+        (
+            "c.KubeAutogradeExecutor.pre_spawn_hook = lambda *_: None",
+            "pre_spawn_hook returned None",
+        ),
+    ],
+)
+def test_check_warns(check: Check, line: str, told: str) -> None:
+    done = check(f"{GOOD}{line}\n")
+    assert done.returncode == 0
+    assert told in done.stderr
+    assert done.stderr.endswith("0 errors, 1 warnings\n")
+    assert check(f"{GOOD}{line}\n", strict=True).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"{GOOD}1 / 0\n", "line 8: ZeroDivisionError: division by zero"),
+        (f"{GOOD}x = = 1\n", "line 8: SyntaxError"),
+        (
+            f"{GOOD}c.KubeAutogradeExecutor.mem_limit = 'lots'\n",
+            "KubeAutogradeExecutor.mem_limit is 'lots', which is no amount of memory",
+        ),
+        (f"{GOOD}c.GraderPod.poll_interval = 0\n", "GraderPod.poll_interval must be more than 0"),
+        ("c = get_config()\n", "autograde_executor_class is not set"),
+        (
+            "from grader_service.autograding.kube.kube_grader import KubeAutogradeExecutor\n"
+            "c.RequestHandlerConfig.autograde_executor_class = KubeAutogradeExecutor\n",
+            "which is grader-service's own. Write: from kubegrader.executor import",
+        ),
+        (f"{GOOD}c.KubeAutogradeExecutor.volume = {{}}\n", "the volume has no name"),
+        (
+            f"{GOOD}c.KubeAutogradeExecutor.pre_spawn_hook = lambda *_: 1 / 0\n",
+            "no pod can be made of it: ZeroDivisionError",
+        ),
+    ],
+)
+def test_check_fails(check: Check, content: str, told: str) -> None:
+    done = check(content)
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+def test_check_of_a_file_that_is_not_there_says_so(path: Path) -> None:
+    done = run("check", "-f", str(path))
+    assert done.returncode == 1
+    assert f"error: {path}: there is no such file" in done.stderr
+
+
+def test_what_a_student_chose_cannot_steer_the_terminal(check: Check) -> None:
+    hook = (
+        "def hook(lecture, assignment, pod):\n"
+        "    pod.metadata.annotations['name'] = assignment.name\n"
+        "    raise ValueError(assignment.name)\n"
+        "c.KubeAutogradeExecutor.pre_spawn_hook = hook\n"
+    )
+    evil = "a\x1b[31m\u202e\x9b\nerror: all is well"
+    done = check(GOOD + hook, assignment=evil)
+    assert done.returncode == 1
+    assert "ValueError: a\\x1b[31m\\u202e\\x9b\\nerror: all is well" in done.stderr
+    harmless = hook.replace("raise ValueError(assignment.name)", "return pod")
+    evil_pod = check(GOOD + harmless, assignment=evil)
+    assert evil_pod.returncode == 0
+    assert all(one.isprintable() or one == "\n" for one in evil_pod.stdout)
+    assert yaml.safe_load(evil_pod.stdout)["metadata"]["annotations"]["name"] == evil
