@@ -36,6 +36,7 @@ test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
 
 test-cluster: $(VENV)/.built ## the tests against a real cluster on this machine: needs KUBECONFIG, KUBEGRADER_IMAGE and IMAGE
 	@test -n "$(KUBECONFIG)" || { echo 'test-cluster needs a cluster: set KUBECONFIG' >&2; exit 1; }
+	KUBECONFIG="$(KUBECONFIG)" IMAGE="$(IMAGE)" cargo test --quiet --test contract -- --ignored
 	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)" \
 	  tests/cluster tests/test_run.py tests/test_refusals.py tests/test_interrupt.py $(ARGS)
 

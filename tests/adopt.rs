@@ -4,7 +4,8 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request, header::CONTENT_TYPE};
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::lifecycle::{Detach, Stop};
@@ -347,6 +348,72 @@ async fn a_run_that_cannot_leave_its_pod_goes_on() {
         assert_eq!(lines.matches(told).count(), 1, "{lines}");
         assert_eq!(pod(&embedded).await["code"], 404);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_changes_between_read_and_put_hinders_neither_detach_nor_adoption() {
+    let embedded = without_kubelet();
+    let overtaken = |by: &str| {
+        let status = json!({"status": {"message": by}});
+        let change = Request::patch(format!("{PODS}/p/status"))
+            .header(CONTENT_TYPE, MERGE)
+            .body(Body::from(status.to_string()))
+            .unwrap();
+        Door::default()
+            .forbid(Method::PATCH, "/pods/p")
+            .overtaken(Method::PUT, vec![change])
+    };
+    let steps = Steps::default();
+    let door = overtaken("while it is detached");
+    let stop = Stop::default();
+    stop.detach.asked.cancel();
+    let cluster = door.cluster(&embedded).owned_by(living());
+    let error = run_pod(&cluster, options(true), &steps, stop)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Detached { .. }), "{error}");
+    assert_eq!(door.count(&Method::PUT, "/pods/p"), 2);
+    let left = pod(&embedded).await;
+    assert_eq!(owner_of(&left), "detached");
+    assert_eq!(left["metadata"]["annotations"], Value::Null);
+
+    let door = overtaken("while it is adopted");
+    let cluster = door.cluster(&embedded).owned_by(living());
+    let running = run_pod(&cluster, options(true), &steps, Stop::default());
+    let ending = async {
+        until(&embedded, |pod| owner_of(pod) != "detached").await;
+        succeed(&embedded).await;
+    };
+    let (outcome, ()) = tokio::join!(running, ending);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(door.count(&Method::PUT, "/pods/p"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_kept_for_the_caller_names_no_owner_and_is_not_reaped() {
+    let embedded = without_kubelet();
+    let process = living();
+    let cluster = Door::default()
+        .cluster(&embedded)
+        .owned_by(Arc::clone(&process));
+    let options = RunOptions {
+        keep: true,
+        ..options(true)
+    };
+    let steps = Steps::default();
+    let running = run_pod(&cluster, options, &steps, Stop::default());
+    let ending = async {
+        until(&embedded, |pod| pod["kind"] == "Pod").await;
+        succeed(&embedded).await;
+    };
+    let (outcome, ()) = tokio::join!(running, ending);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(owner_of(&pod(&embedded).await), "");
+    let report = reap(&cluster, &ReapOptions::default(), &steps)
+        .await
+        .unwrap();
+    assert_eq!(report[0].action, Action::Left);
+    assert_eq!(report[0].reason, "it names no owner");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Watches: where they begin, what they show, and how they end. All under a paused clock.
+//! Watches over hours and out of what is kept, under a paused clock; tests/contract/ has the rest.
 mod support;
 
 use std::time::Duration;
@@ -12,109 +12,11 @@ use serde_json::json;
 use support::{PODS, create, delete, events, patch, script, whole_events, without_kubelet};
 use tokio::time::{Instant, timeout};
 
-const MERGE: &str = "application/merge-patch+json";
-
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected
         .iter()
         .map(|(word, name)| ((*word).to_owned(), (*name).to_owned()))
         .collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_watch_from_nowhere_begins_with_the_pods_of_now() {
-    let router = without_kubelet().router();
-    create(&router, &script("a", "true")).await;
-    for version in ["", "&resourceVersion=0"] {
-        let seen = events(
-            &router,
-            &format!("{PODS}?watch=true&timeoutSeconds=1{version}"),
-        )
-        .await;
-        assert_eq!(seen, pairs(&[("ADDED", "a")]));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_watch_from_a_version_shows_what_came_after() {
-    let router = without_kubelet().router();
-    let created = create(&router, &script("a", "true")).await;
-    let version = created["metadata"]["resourceVersion"]
-        .as_str()
-        .expect("a version")
-        .to_owned();
-    patch(
-        &router,
-        &format!("{PODS}/a"),
-        MERGE,
-        &json!({"metadata": {"labels": {"x": "y"}}}),
-    )
-    .await;
-    delete(&router, &format!("{PODS}/a"), &json!({})).await;
-    let seen = events(
-        &router,
-        &format!("{PODS}?watch=true&resourceVersion={version}&timeoutSeconds=1"),
-    )
-    .await;
-    // The second MODIFIED is the deletion's mark, as on a real server.
-    assert_eq!(
-        seen,
-        pairs(&[("MODIFIED", "a"), ("MODIFIED", "a"), ("DELETED", "a")])
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pod_that_begins_or_stops_to_match_appears_and_goes() {
-    let router = without_kubelet().router();
-    create(&router, &script("a", "true")).await;
-    for value in [json!("yes"), json!("no"), json!("yes")] {
-        patch(
-            &router,
-            &format!("{PODS}/a"),
-            MERGE,
-            &json!({"metadata": {"labels": {"mine": value}}}),
-        )
-        .await;
-    }
-    let path =
-        format!("{PODS}?watch=true&resourceVersion=4&labelSelector=mine%3Dyes&timeoutSeconds=1");
-    let seen = whole_events(&router, &path).await;
-    let words: Vec<_> = seen
-        .iter()
-        .map(|event| event["type"].as_str().expect("a type"))
-        .collect();
-    assert_eq!(words, ["ADDED", "DELETED", "ADDED"]);
-    assert_eq!(seen[1]["object"]["metadata"]["labels"]["mine"], "yes");
-    assert_eq!(seen[1]["object"]["metadata"]["resourceVersion"], "7");
-}
-
-#[tokio::test(start_paused = true)]
-async fn initial_events_end_with_a_marked_bookmark() {
-    let router = without_kubelet().router();
-    create(&router, &script("a", "true")).await;
-    let path = format!(
-        "{PODS}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1"
-    );
-    let seen = whole_events(&router, &path).await;
-    assert_eq!(seen.len(), 2);
-    let expected = json!({"type": "BOOKMARK", "object": {
-        "kind": "Pod", "apiVersion": "v1",
-        "metadata": {"resourceVersion": "5", "annotations": {"k8s.io/initial-events-end": "true"}},
-        "spec": {"containers": null}, "status": {},
-    }});
-    assert_eq!(seen[1], expected);
-}
-
-#[tokio::test(start_paused = true)]
-async fn initial_events_need_a_version_match() {
-    let (code, status) = support::get(
-        &without_kubelet().router(),
-        &format!("{PODS}?watch=true&sendInitialEvents=true"),
-    )
-    .await;
-    assert_eq!(code, 422);
-    let message = "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-    assert_eq!(status["message"], message);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,13 +43,13 @@ async fn a_version_that_is_no_longer_kept_is_expired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_watch_gets_a_bookmark_a_minute() {
+async fn a_quiet_watch_gets_a_bookmark_a_minute_and_one_before_its_end() {
     let router = without_kubelet().router();
     let path = format!("{PODS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=200");
     let began = Instant::now();
     let seen = events(&router, &path).await;
     assert_eq!(began.elapsed().as_secs(), 200);
-    assert_eq!(seen, pairs(&[("BOOKMARK", ""); 3]));
+    assert_eq!(seen, pairs(&[("BOOKMARK", ""); 4]));
 }
 
 #[tokio::test(start_paused = true)]

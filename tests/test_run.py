@@ -199,7 +199,7 @@ def test_without_adoption_the_pod_of_an_earlier_run_is_stopped_and_replaced(
 
 @pytest.mark.parametrize("adopt", [True, False])
 def test_the_pod_of_a_run_that_lives_is_neither_adopted_nor_replaced(
-    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str, adopt: bool
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str, *, adopt: bool
 ) -> None:
     first = cluster.submit(script(image, "sleep 600", "busy"), submission="11")
     until(lambda: "busy" in names(api, namespace))

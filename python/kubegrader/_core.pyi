@@ -16,13 +16,16 @@ __all__ = [
     "Timings",
     "Verdict",
     "__version__",
+    "api_request",
     "autograde_pod_name",
     "build_pod",
     "check_request",
     "completed",
     "configured_image",
     "default_image",
+    "kubeconfig_with_namespace",
     "no_results",
+    "pod_verdict",
 ]
 
 __version__: str
@@ -458,3 +461,23 @@ def completed() -> Verdict:
 
 def no_results(output_path: str) -> Verdict:
     """Give the verdict on a pod that succeeded and left no graded notebook in a folder."""
+
+def api_request(
+    cluster: Cluster, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> str:
+    """Send one request to a cluster's API server and give the text of its answer.
+
+    The body of a PATCH is a merge patch. Raises `ConfigError`, `ApiError` and `UnreachableError`.
+    """
+
+def kubeconfig_with_namespace(kubeconfig: str | os.PathLike[str], namespace: str) -> str:
+    """Give the text of a kubeconfig whose one context is the current one, in that namespace.
+
+    It holds credentials. Raises `ConfigError`.
+    """
+
+def pod_verdict(pod: Mapping[str, Any] | object) -> Verdict | None:
+    """Give the verdict on a pod that has ended, or that waits for something that Kubernetes names.
+
+    None for a pod that runs, or that waits for nothing in particular.
+    """

@@ -243,8 +243,11 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         if self._output is not None:
             self._output.restore(attempt)
 
-    def _conclude(self, pod: GraderPod, outcome: Outcome) -> None:
+    def _conclude(self, pod: GraderPod) -> None:
         """Take an outcome: its log for the student, and an exception where it is no success."""
+        outcome = pod.outcome
+        if outcome is None:  # its end raises otherwise
+            return
         self.outcome = outcome
         self.grading_logs = overrides.logs(self, pod)
         self.log.debug("Pod logs:\n%s", self.grading_logs)
@@ -276,7 +279,9 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             self._prepare()
             await hooks.await_all(self)
             pod = overrides.followed(self, self._start_pod())
-            self._conclude(pod, await pod.wait_async())
+            # Not wait_async: an override may ask the task for its result afterwards.
+            await pod.polling_task()
+            self._conclude(pod)
             self._require_success(await results.verdict_async(self.input_path, self.output_path))
         except Exception as error:
             if pod is not None:
@@ -291,7 +296,8 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         try:
             self._prepare()
             pod = overrides.followed(self, self._start_pod())
-            self._conclude(pod, pod.wait())
+            pod.wait()
+            self._conclude(pod)
             self._require_success(results.verdict(self.input_path, self.output_path))
         except Exception as error:
             if pod is not None:

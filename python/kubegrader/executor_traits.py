@@ -6,6 +6,8 @@ value that no cluster would take is a TraitError that names the trait, when the 
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from traitlets import TraitError, validate
@@ -67,6 +69,18 @@ class ExecutorTraits(PodTraits, RunTraits, OldTraits):
         # The base class looks for it on the service's own host, where it need not be.
         executable: str = proposal["value"]
         return executable
+
+    @validate("relative_input_path", "relative_output_path")
+    def _validate_service_dir(self, proposal: Any) -> str | None:
+        # The base class asks for its grader_service_dir, which it does not have yet, and fails.
+        path: str | None = proposal["value"]
+        if path and (Path(path).is_absolute() or os.pardir in Path(path).parts):
+            name = proposal["trait"].name
+            raise TraitError(
+                f"KubeAutogradeExecutor.{name} is {path!r}; it must be a folder below "
+                "grader_service_dir, which the volume holds"
+            )
+        return path
 
     @validate("start_timeout", "max_grading_time")
     def _validate_positive(self, proposal: Any) -> float | None:

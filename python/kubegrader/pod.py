@@ -155,13 +155,18 @@ class GraderPod(LoggingConfigurable):
         A task of the running event loop in the async generation (up to 0.4.2), else a future that
         `poll` has filled.
         """
+        if INSTALLED.is_async:
+            return self.polling_task()
         if self._polling is None:
-            if INSTALLED.is_async:
-                self._polling = asyncio.ensure_future(self._phase())
-            else:
-                self._polling = Future()
-                if self.outcome is not None:
-                    self._polling.set_result(self.outcome.phase)
+            self._polling = Future()
+            if self.outcome is not None:
+                self._polling.set_result(self.outcome.phase)
+        return self._polling
+
+    def polling_task(self) -> asyncio.Future[str]:
+        """Give the task of the running event loop that waits for the phase, one and the same."""
+        if not isinstance(self._polling, asyncio.Future):
+            self._polling = asyncio.ensure_future(self._phase())
         return self._polling
 
     async def _phase(self) -> str:

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
 use tokio_util::sync::CancellationToken;
 
 use super::body::{BODY_LIMIT, Body};
 use super::deletion::DeleteRequest;
-use super::discovery;
 use super::log_request;
 use super::logs::LogBook;
 use super::params::Params;
@@ -21,6 +21,7 @@ use super::resource::{
 };
 use super::status_body::Refusal;
 use super::store::Store;
+use super::{access, discovery, eviction};
 
 /// What every request may use.
 #[derive(Debug, Clone)]
@@ -59,6 +60,10 @@ pub fn router(api: Api) -> Router {
         )
         .route("/api/v1/namespaces/{namespace}/pods/{name}/log", log)
         .route(
+            "/api/v1/namespaces/{namespace}/pods/{name}/eviction",
+            post(eviction::serve),
+        )
+        .route(
             "/api/v1/namespaces/{namespace}/events",
             collection::<Event>(),
         )
@@ -66,15 +71,30 @@ pub fn router(api: Api) -> Router {
             "/api/v1/namespaces/{namespace}/events/{name}",
             object::<Event>(),
         )
+        .merge(access::routes())
         .merge(discovery::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
+        .layer(from_fn(no_head))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(api)
 }
 
+/// Resources have no HEAD, which axum would answer as it does GET.
+async fn no_head(request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD && is_resource(request.uri()) {
+        return Refusal::method_not_allowed().into_response();
+    }
+    next.run(request).await
+}
+
+fn is_resource(uri: &Uri) -> bool {
+    let path = uri.path();
+    path.starts_with("/api/") || path.starts_with("/apis/")
+}
+
 async fn no_such_path(uri: Uri) -> Response {
-    if uri.path().starts_with("/api") {
+    if is_resource(&uri) {
         return Refusal::no_such_path().into_response();
     }
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()

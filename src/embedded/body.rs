@@ -15,10 +15,13 @@ use super::status_body::Refusal;
 /// Bytes of the largest body, as on a real server.
 pub const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
+const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
+
 /// The media type of a body without its parameters, and the body.
 #[derive(Debug)]
 pub struct Body {
-    /// `application/json` when the request names none.
+    /// `application/json` when the request names none, and for a body in YAML, which is turned into JSON.
     pub media_type: String,
     /// The bytes.
     pub bytes: Bytes,
@@ -34,12 +37,18 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .and_then(|value| value.to_str().ok());
         let media_type = header
             .and_then(|value| value.split(';').next())
-            .unwrap_or("application/json");
+            .unwrap_or(JSON);
         let media_type = media_type.trim().to_ascii_lowercase();
+        let is_yaml = media_type == YAML;
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|error| too_large(&error))?;
-        Ok(Self { media_type, bytes })
+        let body = Self { media_type, bytes };
+        if is_yaml {
+            body.yaml_as_json()
+        } else {
+            Ok(body)
+        }
     }
 }
 
@@ -52,13 +61,26 @@ fn too_large(error: &BytesRejection) -> Refusal {
 }
 
 impl Body {
+    /// The same body in JSON.
+    fn yaml_as_json(self) -> Result<Self, Refusal> {
+        let value: Value = serde_saphyr::from_slice(&self.bytes).map_err(|error| {
+            Refusal::bad_request(format!("error converting YAML to JSON: {error}"))
+        })?;
+        Ok(Self {
+            media_type: JSON.to_owned(),
+            bytes: value.to_string().into(),
+        })
+    }
+
     /// Reads an object of one kind.
     ///
     /// # Errors
     /// 415 for another media type, 400 for anything that is no such object.
     pub fn object<T: Resource + DeserializeOwned>(&self) -> Result<T, Refusal> {
-        if self.media_type != "application/json" {
-            let message = "the body of the request was in an unknown format - accepted media types include: application/json";
+        if self.media_type != JSON {
+            let message = format!(
+                "the body of the request was in an unknown format - accepted media types include: {JSON}, {YAML}"
+            );
             return Err(Refusal::unsupported_media_type(message));
         }
         let value: Value =

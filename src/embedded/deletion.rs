@@ -9,13 +9,18 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::kind::Kind;
 use super::status_body::Refusal;
 
+const FOREGROUND: &str = "foregroundDeletion";
+const ORPHAN: &str = "orphan";
+
 /// What a request to delete asks for.
 #[derive(Debug, Clone, Default)]
 pub struct DeleteRequest {
     /// Seconds; `None` means the pod's own `terminationGracePeriodSeconds`.
     pub grace: Option<i64>,
-    /// The pod must be this very one.
+    /// The object must be this very one.
     pub preconditions: Preconditions,
+    /// The finalizer that the propagation policy asks for; the garbage collector takes it away.
+    pub finalizer: Option<&'static str>,
     /// Answer as if, and change nothing.
     pub dry_run: bool,
 }
@@ -48,6 +53,12 @@ impl DeleteRequest {
     pub fn new(options: DeleteOptions, dry_run: bool) -> Self {
         Self {
             grace: options.grace_period_seconds,
+            finalizer: match options.propagation_policy.as_deref() {
+                Some("Foreground") => Some(FOREGROUND),
+                Some("Orphan") => Some(ORPHAN),
+                None if options.orphan_dependents == Some(true) => Some(ORPHAN),
+                _ => None,
+            },
             preconditions: options.preconditions.unwrap_or_default(),
             dry_run,
         }
@@ -58,10 +69,20 @@ impl DeleteRequest {
     pub fn at_once(uid: &str) -> Self {
         Self {
             grace: Some(0),
+            ..Self::of(uid)
+        }
+    }
+
+    /// The pod's own grace, for this very pod.
+    #[must_use]
+    pub fn of(uid: &str) -> Self {
+        Self {
+            grace: None,
             preconditions: Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,
             },
+            finalizer: None,
             dry_run: false,
         }
     }
@@ -123,9 +144,36 @@ impl DeleteRequest {
         };
         metadata.deletion_timestamp = Some(moment);
         metadata.deletion_grace_period_seconds = Some(grace);
+        if let Some(finalizer) = self.finalizer {
+            let all = metadata.finalizers.get_or_insert_default();
+            if !all.iter().any(|one| one == finalizer) {
+                all.push(finalizer.to_owned());
+            }
+        }
         object.marked();
         Some(object)
     }
+}
+
+/// What the garbage collector does with an object that is being deleted: nothing here depends on another, so
+/// that its finalizers can go at once. `None` when it has none of them.
+#[must_use]
+pub fn without_dependents<T: Kind>(object: &T) -> Option<T> {
+    let collected = |one: &String| one == FOREGROUND || one == ORPHAN;
+    let metadata = object.metadata();
+    metadata.deletion_timestamp.as_ref()?;
+    metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .find(|one| collected(one))?;
+    let mut object = object.clone();
+    let finalizers = &mut object.metadata_mut().finalizers;
+    if let Some(all) = finalizers {
+        all.retain(|one| !collected(one));
+    }
+    *finalizers = finalizers.take().filter(|all| !all.is_empty());
+    Some(object)
 }
 
 fn shift(time: &Time, seconds: i64) -> Time {

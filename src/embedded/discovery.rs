@@ -25,6 +25,14 @@ pub fn routes() -> Router<Api> {
     let router = both(router, "/version", version);
     let router = both(router, "/api", versions);
     let router = both(router, "/apis", groups);
+    let router = both(router, "/apis/authorization.k8s.io", || {
+        group("authorization.k8s.io")
+    });
+    let router = both(router, "/apis/authorization.k8s.io/v1", reviews);
+    let router = both(router, "/apis/policy", || group("policy"));
+    let router = both(router, "/apis/policy/v1", || {
+        resource_list("policy/v1", &[])
+    });
     both(router, "/api/v1", resources)
 }
 
@@ -54,7 +62,46 @@ fn document() -> Value {
 }
 
 fn groups() -> Value {
-    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []})
+    let groups = ["authorization.k8s.io", "policy"].map(|name| {
+        let mut group = group(name);
+        if let Value::Object(fields) = &mut group {
+            fields.remove("kind");
+            fields.remove("apiVersion");
+        }
+        group
+    });
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+}
+
+fn group(name: &str) -> Value {
+    let version = json!({"groupVersion": format!("{name}/v1"), "version": "v1"});
+    json!({
+        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": [version], "preferredVersion": version,
+    })
+}
+
+fn resource(name: &str, singular: &str, namespaced: bool, kind: &str, verbs: &[&str]) -> Value {
+    json!({"name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs})
+}
+
+fn resource_list(version: &str, resources: &[Value]) -> Value {
+    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources})
+}
+
+fn reviews() -> Value {
+    let review =
+        |name: &str, singular: &str, kind: &str| resource(name, singular, false, kind, &["create"]);
+    let access = review(
+        "selfsubjectaccessreviews",
+        "selfsubjectaccessreview",
+        "SelfSubjectAccessReview",
+    );
+    let rules = review(
+        "selfsubjectrulesreviews",
+        "selfsubjectrulesreview",
+        "SelfSubjectRulesReview",
+    );
+    resource_list("authorization.k8s.io/v1", &[access, rules])
 }
 
 fn versions() -> Value {
@@ -74,7 +121,6 @@ const ALL_VERBS: &[&str] = &[
 ];
 
 fn resources() -> Value {
-    let resource = |name: &str, singular: &str, namespaced: bool, kind: &str, verbs: &[&str]| json!({"name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs});
     let mut events = resource("events", "event", true, "Event", ALL_VERBS);
     events["shortNames"] = json!(["ev"]);
     let mut pods = resource("pods", "pod", true, "Pod", ALL_VERBS);
@@ -89,8 +135,17 @@ fn resources() -> Value {
     let namespace_status = resource("namespaces/status", "", false, "Namespace", &changes);
     let log = resource("pods/log", "", true, "Pod", &["get"]);
     let status = resource("pods/status", "", true, "Pod", &changes);
-    json!({
-        "kind": "APIResourceList", "groupVersion": "v1",
-        "resources": [events, namespaces, namespace_status, pods, log, status],
-    })
+    let mut eviction = resource("pods/eviction", "", true, "Eviction", &["create"]);
+    eviction["group"] = json!("policy");
+    eviction["version"] = json!("v1");
+    let all = [
+        events,
+        namespaces,
+        namespace_status,
+        pods,
+        eviction,
+        log,
+        status,
+    ];
+    resource_list("v1", &all)
 }

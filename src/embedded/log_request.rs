@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -15,10 +15,8 @@ use super::api::Api;
 use super::event::Key;
 use super::log_reader::{self, LogOptions};
 use super::params::Params;
+use super::path::Path;
 use super::status_body::{Refusal, forbidden, invalid_number};
-
-/// The annotation that names the container whose log is meant when none is named.
-const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// Answers with the text of a container's log.
 ///
@@ -87,6 +85,10 @@ fn options(name: &str, params: &Params, now: Timestamp) -> Result<LogOptions, Re
         let why = "at most one of `sinceTime` or `sinceSeconds` may be specified";
         causes.push(forbidden("[]", why));
     }
+    // As on a server of 1.34 without the feature gate PodLogsQuerySplitStreams, which is off there.
+    if !params.text("stream").is_empty() {
+        causes.push(forbidden("stream", "may not be specified"));
+    }
     if !causes.is_empty() {
         return Err(Refusal::invalid("", "PodLogOptions", name, causes));
     }
@@ -111,14 +113,6 @@ fn container(pod: &Pod, name: &str, wanted: &str) -> Result<String, Refusal> {
         .into_iter()
         .map(|one| one.name)
         .collect();
-    let wanted = if wanted.is_empty() {
-        let annotations = pod.metadata.annotations.as_ref();
-        annotations
-            .and_then(|all| all.get(DEFAULT_CONTAINER))
-            .map_or("", String::as_str)
-    } else {
-        wanted
-    };
     if names.iter().chain(&init).any(|one| one == wanted) {
         return Ok(wanted.to_owned());
     }

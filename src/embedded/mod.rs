@@ -7,9 +7,10 @@
 //!
 //! Read in this order: `store` and `collection` (objects and versions), `kind` and
 //! `served` (what differs between kinds), `watch` (streams of changes), `api` (paths and verbs),
-//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `clock`.
-//! [`faults`] stand between clients and all of it.
+//! `kubelet` and `life` (how a pod runs), `process` (how a container runs and ends), `stage` (lives from data),
+//! `clock`. [`faults`] stand between clients and all of it.
 
+mod access;
 mod api;
 mod back_off;
 mod body;
@@ -20,35 +21,52 @@ mod default;
 mod deletion;
 mod discovery;
 mod event;
+mod eviction;
 pub mod faults;
+mod form;
 mod identity;
 mod kind;
 mod kubelet;
 mod launch;
 mod life;
+mod limits;
 mod log_reader;
 mod log_request;
 mod logs;
+mod memory;
+mod mounts;
 pub(crate) mod name_rules;
 mod namespaces;
 mod page;
 mod params;
 mod patch;
+mod path;
 mod pod_status;
 mod process;
+mod quantity;
 mod record;
 mod resource;
+mod sandbox;
 mod selector;
 mod serve;
 mod served;
+mod stage;
 mod status_body;
 mod store;
 mod strict;
 mod table;
+mod table_pod;
+mod teller;
+mod unsupported;
 mod validate;
 mod validate_event;
+mod validate_resources;
 mod validate_volume;
+mod variables;
+mod view;
+mod volumes;
 mod watch;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -62,13 +80,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::Layer;
 
+pub use limits::Limits;
 pub use record::{EventType, Report, Reporter};
+pub use sandbox::Means;
 pub use serve::Server;
+pub use stage::{Stage, StageError};
 
 use api::Api;
 use faults::Faults;
-use kubelet::{Node, PrivateRoot};
+use kubelet::Node;
 use logs::LogBook;
+use stage::Stages;
 use store::Store;
 
 /// How an embedded cluster behaves.
@@ -78,10 +100,14 @@ pub struct Options {
     pub kubelet: bool,
     /// `PATH` of containers that set none; `None` means that of this process.
     pub path: Option<OsString>,
+    /// What the kubelet may use of this machine to honour more of a pod's spec.
+    pub means: Means,
     /// How many events are kept for watches that begin in the past or fall behind.
     pub history: usize,
     /// What happens between clients and the server.
     pub faults: Faults,
+    /// Lives that pods play instead of running; the first that selects a pod is its.
+    pub stages: Vec<Stage>,
 }
 
 /// What a server knows after a restart of what happened before it.
@@ -98,8 +124,10 @@ impl Default for Options {
         Self {
             kubelet: true,
             path: None,
+            means: Means::default(),
             history: 10_000,
             faults: Faults::default(),
+            stages: Vec::new(),
         }
     }
 }
@@ -115,6 +143,7 @@ pub struct EmbeddedCluster {
 struct Inner {
     api: Api,
     faults: Faults,
+    stages: Arc<Stages>,
     tasks: TaskTracker,
     _stop_on_drop: DropGuard,
 }
@@ -132,24 +161,22 @@ impl EmbeddedCluster {
             stop: CancellationToken::new(),
         };
         let tasks = TaskTracker::new();
-        if options.kubelet {
-            let node = Node {
-                store: Arc::clone(&api.store),
-                logs: Arc::clone(&api.logs),
-                root: PrivateRoot::choose(),
-                path: options
-                    .path
-                    .or_else(|| std::env::var_os("PATH"))
-                    .unwrap_or_default(),
-                stop: api.stop.clone(),
-                tasks: tasks.clone(),
-            };
-            tasks.spawn(kubelet::run(Arc::new(node)));
-        }
+        let stages = Arc::new(Stages::new(options.stages));
+        let path = options.path.or_else(|| std::env::var_os("PATH"));
+        let node = Node::new(
+            &api,
+            Arc::clone(&stages),
+            options.kubelet,
+            options.means,
+            path.unwrap_or_default(),
+            tasks.clone(),
+        );
+        tasks.spawn(kubelet::run(Arc::new(node)));
         let inner = Inner {
             _stop_on_drop: api.stop.clone().drop_guard(),
             api,
             faults: options.faults,
+            stages,
             tasks,
         };
         Self {
@@ -208,13 +235,28 @@ impl EmbeddedCluster {
     /// # Errors
     /// When the socket or the file cannot be made.
     pub async fn serve(&self, dir: &Path) -> std::io::Result<Server> {
+        self.serve_with(dir, Limits::default()).await
+    }
+
+    /// As [`serve`](Self::serve), with other limits.
+    ///
+    /// # Errors
+    /// When the socket or the file cannot be made.
+    pub async fn serve_with(&self, dir: &Path, limits: Limits) -> std::io::Result<Server> {
         serve::serve(
             self.router(),
             self.inner.faults.clone(),
+            limits,
             dir,
             self.inner.api.stop.child_token(),
         )
         .await
+    }
+
+    /// From now on this stage is asked first: pods that are created later and that it selects play it.
+    pub fn play(&self, stage: Stage) {
+        let version = *self.inner.api.store.latest::<Pod>().borrow();
+        self.inner.stages.add(stage, version);
     }
 
     /// Records an event about a pod as the kubelet, the scheduler or a controller would: the same thing again is

@@ -49,28 +49,37 @@ impl<T: Kind> Page<T> {
             ..WatchRequest::default()
         };
         params.check_match(false)?;
-        let (snapshot, start) = choose::<T>(store, params)?;
-        let covered = snapshot
+        let (snapshot, start) = choose::<T>(store, namespace, params)?;
+        let version = snapshot.version;
+        let mut rest = snapshot
             .objects
             .into_iter()
-            .filter(|(_, stored)| request.covers(&*stored.object));
-        let mut rest = covered.filter(|(key, _)| start.as_ref().is_none_or(|start| key >= start));
+            .filter(|((space, _), _)| namespace.is_empty() || space == namespace)
+            .filter(|(key, _)| start.as_ref().is_none_or(|start| key >= start))
+            .peekable();
         let take = usize::try_from(limit)
             .ok()
             .filter(|limit| *limit > 0)
             .unwrap_or(usize::MAX);
-        let items = rest.by_ref().take(take).map(|(_, stored)| stored).collect();
-        let after = rest.next().map(|(key, _)| key);
+        let mut items = Vec::new();
+        let mut last = None;
+        while items.len() < take
+            && let Some((key, stored)) = rest.next()
+        {
+            if request.covers(&*stored.object) {
+                items.push(stored);
+                last = Some(key);
+            }
+        }
+        // Like a real server, which does not look whether anything that follows would match.
+        let next = last.filter(|_| rest.peek().is_some());
         let selected =
             !params.text("labelSelector").is_empty() || !params.text("fieldSelector").is_empty();
-        let remaining = after
-            .is_some()
-            .then(|| rest.count() + 1)
-            .filter(|_| !selected);
+        let remaining = next.is_some().then(|| rest.count()).filter(|_| !selected);
         Ok(Self {
             items,
-            version: snapshot.version,
-            next: after.map(|key| encode(snapshot.version, &key)),
+            version,
+            next: next.map(|key| encode(version, namespace, &key)),
             remaining,
         })
     }
@@ -116,10 +125,18 @@ impl<T: Kind> Page<T> {
 }
 
 /// The version that is asked for and the key to start at.
-fn choose<T: Kind>(store: &Store, params: &Params) -> Result<(Snapshot<T>, Option<Key>), Refusal> {
+fn choose<T: Kind>(
+    store: &Store,
+    namespace: &str,
+    params: &Params,
+) -> Result<(Snapshot<T>, Option<Key>), Refusal> {
     let token = params.text("continue");
     if !token.is_empty() {
-        let (version, key) = decode(token)?;
+        if !matches!(params.text("resourceVersion"), "" | "0") {
+            let message = "specifying resource version is not allowed when using continue";
+            return Err(Refusal::bad_request(message));
+        }
+        let (version, key) = decode(namespace, token)?;
         let snapshot = store.snapshot_at(version).map_err(|_| {
             Refusal::expired("The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.")
         })?;
@@ -144,16 +161,22 @@ fn choose<T: Kind>(store: &Store, params: &Params) -> Result<(Snapshot<T>, Optio
         .map_err(|_| Refusal::expired("The resourceVersion for the provided list is too old."))
 }
 
-fn encode(version: u64, (namespace, name): &Key) -> String {
+/// The real server's token: the key after which to go on, below the path that is listed.
+fn encode(version: u64, namespace: &str, (space, name): &Key) -> String {
+    let start = if namespace.is_empty() && !space.is_empty() {
+        format!("/{space}/{name}\0")
+    } else {
+        format!("/{name}\0")
+    };
     let token = Token {
         v: "meta.k8s.io/v1".to_owned(),
         rv: version,
-        start: format!("{namespace}/{name}"),
+        start,
     };
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default())
 }
 
-fn decode(text: &str) -> Result<(u64, Key), Refusal> {
+fn decode(namespace: &str, text: &str) -> Result<(u64, Key), Refusal> {
     let refuse = |why: String| {
         Refusal::bad_request(format!(
             "invalid continue token: continue key is not valid: {why}"
@@ -163,9 +186,7 @@ fn decode(text: &str) -> Result<(u64, Key), Refusal> {
         .decode(text)
         .map_err(|error| refuse(error.to_string()))?;
     let token: Token = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
-    let (namespace, name) = token
-        .start
-        .split_once('/')
-        .ok_or_else(|| refuse("no key".to_owned()))?;
-    Ok((token.rv, (namespace.to_owned(), name.to_owned())))
+    let start = token.start.trim_start_matches('/');
+    let (space, name) = start.split_once('/').unwrap_or((namespace, start));
+    Ok((token.rv, (space.to_owned(), name.to_owned())))
 }

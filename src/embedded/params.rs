@@ -9,10 +9,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, StatusCause}
 
 use super::kind::Kind;
 use super::selector::Selector;
-use super::status_body::{Refusal, cause, forbidden, unsupported};
+use super::status_body::{Refusal, cause, forbidden, invalid, unsupported};
 
 const META: &str = "meta.k8s.io";
 const MATCH: &str = "resourceVersionMatch";
+const NOT_WITH_CONTINUE: &str = "resourceVersionMatch is forbidden when continue is provided";
+
+/// What becomes of fields that the server does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldValidation {
+    /// They are dropped.
+    Ignore,
+    /// They are dropped, and named in `Warning` headers.
+    Warn,
+    /// The request is refused.
+    Strict,
+}
 
 /// The query parameters of a request.
 #[derive(Debug, Clone, Default)]
@@ -140,46 +152,53 @@ impl Params {
         if !matches!(given, "" | "NotOlderThan") {
             causes.push(unsupported(MATCH, given, &["NotOlderThan"]));
         }
+        if !self.text("continue").is_empty() {
+            causes.push(forbidden(MATCH, NOT_WITH_CONTINUE));
+        }
         causes
     }
 
     fn list_faults(&self, initial: bool) -> Vec<StatusCause> {
         let given = self.text(MATCH);
         let version = self.text("resourceVersion");
-        let fault = if initial {
-            forbidden(
-                "sendInitialEvents",
-                "sendInitialEvents is forbidden for list",
-            )
-        } else if given.is_empty() {
-            return Vec::new();
-        } else if version.is_empty() {
-            forbidden(
-                MATCH,
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            )
-        } else if !matches!(given, "Exact" | "NotOlderThan") {
-            unsupported(MATCH, given, &["Exact", "NotOlderThan", ""])
-        } else if given == "Exact" && version == "0" {
-            forbidden(
-                MATCH,
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            )
-        } else {
-            return Vec::new();
-        };
-        vec![fault]
+        let mut causes = Vec::new();
+        if !given.is_empty() && version.is_empty() {
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            causes.push(forbidden(MATCH, why));
+        }
+        if !given.is_empty() && !self.text("continue").is_empty() {
+            causes.push(forbidden(MATCH, NOT_WITH_CONTINUE));
+        }
+        if !matches!(given, "" | "Exact" | "NotOlderThan") {
+            causes.push(unsupported(MATCH, given, &["Exact", "NotOlderThan", ""]));
+        }
+        if given == "Exact" && version == "0" {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(forbidden(MATCH, why));
+        }
+        if initial {
+            let why = "sendInitialEvents is forbidden for list";
+            causes.push(forbidden("sendInitialEvents", why));
+        }
+        causes
     }
 
-    /// Does the client want unknown fields refused? `kind` is the kind of options, such as `CreateOptions`.
+    /// The switch, when it is there.
+    #[must_use]
+    pub fn optional_flag(&self, name: &str) -> Option<bool> {
+        self.0.contains_key(name).then(|| self.flag(name))
+    }
+
+    /// `fieldValidation`; `kind` is the kind of options, such as `CreateOptions`.
     ///
     /// # Errors
     /// 422 for an unknown word.
-    pub fn is_strict(&self, kind: &str) -> Result<bool, Refusal> {
+    pub fn field_validation(&self, kind: &str) -> Result<FieldValidation, Refusal> {
         let field = "fieldValidation";
         match self.text(field) {
-            "" | "Ignore" | "Warn" => Ok(false),
-            "Strict" => Ok(true),
+            "" | "Ignore" => Ok(FieldValidation::Ignore),
+            "Warn" => Ok(FieldValidation::Warn),
+            "Strict" => Ok(FieldValidation::Strict),
             other => {
                 let fault = unsupported(field, other, &["", "Ignore", "Strict", "Warn"]);
                 Err(Refusal::invalid(META, kind, "", vec![fault]))
@@ -208,6 +227,11 @@ impl Params {
         let policies = ["Foreground", "Background", "Orphan", "nil"];
         if !policies.contains(&policy) {
             let fault = unsupported("propagationPolicy", policy, &policies);
+            return Err(Refusal::invalid(META, "DeleteOptions", "", vec![fault]));
+        }
+        if options.orphan_dependents.is_some() && policy != "nil" {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            let fault = invalid("propagationPolicy", policy, why);
             return Err(Refusal::invalid(META, "DeleteOptions", "", vec![fault]));
         }
         let dry_run = check_dry_run(

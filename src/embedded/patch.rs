@@ -6,7 +6,7 @@ use super::body::object_of;
 use super::event::Key;
 use super::kind::Kind;
 use super::served::Served;
-use super::status_body::Refusal;
+use super::status_body::{Refusal, forbidden};
 
 /// Which part of the object a request may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,11 @@ impl Patch {
                 object(bytes).map(Self::Strategic).map_err(fault)
             }
             "application/json-patch+json" => {
-                serde_json::from_slice(bytes).map(Self::Json).map_err(fault)
+                let operations: Vec<Value> = serde_json::from_slice(bytes).map_err(fault)?;
+                // Like a real server, which looks at the operations only when it applies them.
+                serde_json::from_value(Value::Array(operations))
+                    .map(Self::Json)
+                    .map_err(|_| Refusal::patch_does_not_apply())
             }
             _ => {
                 let mut refusal = Refusal::unsupported_media_type("415: Unsupported Media Type");
@@ -110,8 +114,32 @@ pub fn replace<T: Served>(key: &Key, part: Part, old: &T, mut wanted: T) -> Resu
     kept.annotations = filled(metadata.annotations);
     kept.owner_references = metadata.owner_references;
     kept.finalizers = metadata.finalizers.filter(|all| !all.is_empty());
+    check_finalizers(old, &new)?;
     T::change(&mut new, old, wanted, part)?;
     Ok(new)
+}
+
+/// Who is being deleted gets no new finalizers.
+fn check_finalizers<T: Kind>(old: &T, new: &T) -> Result<(), Refusal> {
+    let known = old.metadata().finalizers.as_deref().unwrap_or_default();
+    let added: Vec<String> = new
+        .metadata()
+        .finalizers
+        .iter()
+        .flatten()
+        .filter(|one| !known.contains(one))
+        .map(|one| format!("{one:?}"))
+        .collect();
+    if old.metadata().deletion_timestamp.is_none() || added.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        added.join(", ")
+    );
+    let name = old.metadata().name.as_deref().unwrap_or_default();
+    let fault = forbidden("metadata.finalizers", &why);
+    Err(Refusal::invalid("", T::KIND, name, vec![fault]))
 }
 
 /// An object's own name and namespace must be those of its URL.
@@ -178,8 +206,9 @@ fn merge_strategically(target: &mut Value, patch: &Value, field: &str) {
 }
 
 fn merge_objects(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
-    // Directives such as `$setElementOrder/containers` only order what this merge leaves in place.
-    for (name, value) in patch.iter().filter(|(name, _)| !name.starts_with('$')) {
+    // `$setElementOrder/<list>` only orders what this merge leaves in place.
+    let members = patch.iter().filter(|(name, _)| !name.starts_with('$'));
+    for (name, value) in members {
         if value.is_null() {
             target.remove(name);
         } else {
@@ -188,6 +217,16 @@ fn merge_objects(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
                 value,
                 name,
             );
+        }
+    }
+    if let Some(Value::Array(kept)) = patch.get("$retainKeys") {
+        target.retain(|name, _| kept.iter().any(|one| one == name));
+    }
+    for (directive, values) in patch {
+        if let Some(name) = directive.strip_prefix("$deleteFromPrimitiveList/")
+            && let (Some(Value::Array(list)), Value::Array(values)) = (target.get_mut(name), values)
+        {
+            list.retain(|one| !values.contains(one));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use axum::body::Body as Answer;
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, WARNING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,13 +18,14 @@ use super::api::Api;
 use super::body::Body;
 use super::deletion::DeleteRequest;
 use super::event::{Key, Stored, key_of};
+use super::form::Form;
 use super::page::Page;
 use super::params::Params;
 use super::patch::{Part, Patch, check_names, replace};
 use super::served::Served;
 use super::status_body::Refusal;
+use super::strict;
 use super::watch::{self, WatchRequest};
-use super::{strict, table};
 
 /// What a handler returns.
 pub type Answered = Result<Response, Refusal>;
@@ -85,17 +86,19 @@ pub fn json_answer(code: StatusCode, body: impl Into<Answer>) -> Response {
     (code, [(CONTENT_TYPE, "application/json")], body.into()).into_response()
 }
 
-/// One object, or a table with one row when the client asks for tables.
-pub fn object_answer<T: Served>(
-    code: StatusCode,
-    stored: Stored<T>,
-    headers: &HeaderMap,
-) -> Response {
-    if table::is_wanted(headers) {
-        let metadata = json!({"resourceVersion": stored.version.to_string()});
-        return json_answer(code, table::of(&[stored], &metadata).to_string());
+/// An object that was written, with what is to be warned of.
+fn written<T>(code: StatusCode, stored: Stored<T>, warnings: &[String]) -> Response {
+    warn(json_answer(code, stored.json), warnings)
+}
+
+fn warn(mut answer: Response, warnings: &[String]) -> Response {
+    for warning in warnings {
+        // What no header can hold is left out: it is only a warning.
+        if let Ok(value) = HeaderValue::try_from(format!("299 - {warning:?}")) {
+            answer.headers_mut().append(WARNING, value);
+        }
     }
-    json_answer(code, stored.json)
+    answer
 }
 
 /// Lists objects, or watches them.
@@ -109,11 +112,8 @@ pub async fn list<T: Served>(
         return watch::<T>(api, namespace, &params, &headers);
     }
     let page = Page::<T>::of(&api.store, &namespace, &params)?;
-    if table::is_wanted(&headers) {
-        let table = table::of(&page.items, &page.metadata());
-        return Ok(json_answer(StatusCode::OK, table.to_string()));
-    }
-    Ok(json_answer(StatusCode::OK, page.json()))
+    let list = Form::of(&headers).list(&page.items, &page.metadata(), || page.json());
+    Ok(json_answer(StatusCode::OK, list))
 }
 
 fn watch<T: Served>(api: Api, namespace: String, params: &Params, headers: &HeaderMap) -> Answered {
@@ -121,20 +121,14 @@ fn watch<T: Served>(api: Api, namespace: String, params: &Params, headers: &Head
         namespace,
         selector: params.selector::<T>()?,
         version: params.version().map_err(Refusal::internal)?,
-        send_initial_events: params.flag("sendInitialEvents"),
+        send_initial_events: params.optional_flag("sendInitialEvents"),
         bookmarks: params.flag("allowWatchBookmarks"),
         timeout: params.timeout()?,
     };
     params.check_match(true)?;
     let lines = watch::lines::<T>(api.store, request, api.stop);
-    let as_table = table::is_wanted(headers);
-    let lines = lines.map(move |line| {
-        Ok::<Bytes, Infallible>(if as_table {
-            table::of_event::<T>(&line)
-        } else {
-            line
-        })
-    });
+    let form = Form::of(headers);
+    let lines = lines.map(move |line| Ok::<Bytes, Infallible>(form.event::<T>(line)));
     Ok(json_answer(StatusCode::OK, Answer::from_stream(lines)))
 }
 
@@ -143,11 +137,8 @@ fn check_fields<T: Served>(
     params: &Params,
     body: &Body,
     object: &T,
-) -> Result<(), Refusal> {
-    if params.is_strict(kind)? {
-        strict::check(&body.bytes, object)?;
-    }
-    Ok(())
+) -> Result<Vec<String>, Refusal> {
+    strict::check(params.field_validation(kind)?, &body.bytes, object)
 }
 
 async fn create<T: Served>(
@@ -159,7 +150,7 @@ async fn create<T: Served>(
 ) -> Answered {
     let dry_run = params.dry_run("CreateOptions")?;
     let mut object: T = body.object()?;
-    check_fields("CreateOptions", &params, &body, &object)?;
+    let warnings = check_fields("CreateOptions", &params, &body, &object)?;
     check_names(&namespace, "", &object)?;
     let version = object.metadata().resource_version.as_deref();
     if !version.unwrap_or_default().is_empty() && !dry_run {
@@ -175,12 +166,14 @@ async fn create<T: Served>(
     object.fill(&namespace, api.store.clock().now());
     object.check()?;
     let stored = api.store.create(object, dry_run)?;
-    Ok(object_answer(StatusCode::CREATED, stored, &headers))
+    let answer = Form::of(&headers).object(stored);
+    Ok(warn(json_answer(StatusCode::CREATED, answer), &warnings))
 }
 
 async fn read<T: Served>(State(api): State<Api>, target: Target, headers: HeaderMap) -> Answered {
     let stored = api.store.get::<T>(&target.key::<T>())?;
-    Ok(object_answer(StatusCode::OK, stored, &headers))
+    let answer = Form::of(&headers).object(stored);
+    Ok(json_answer(StatusCode::OK, answer))
 }
 
 async fn put<T: Served>(
@@ -204,12 +197,12 @@ async fn put_status<T: Served>(
 fn put_part<T: Served>(api: &Api, key: &Key, part: Part, params: &Params, body: &Body) -> Answered {
     let dry_run = params.dry_run("UpdateOptions")?;
     let wanted: T = body.object()?;
-    check_fields("UpdateOptions", params, body, &wanted)?;
+    let warnings = check_fields("UpdateOptions", params, body, &wanted)?;
     check_names(&key.0, &key.1, &wanted)?;
     let stored = api
         .store
         .update(key, dry_run, |old: &T| replace(key, part, old, wanted))?;
-    Ok(json_answer(StatusCode::OK, stored.json))
+    Ok(written(StatusCode::OK, stored, &warnings))
 }
 
 async fn patch<T: Served>(

@@ -26,6 +26,10 @@ enum Test {
     In(BTreeSet<String>),
     /// Kubernetes' `!=` and `notin` are also met by an object without the label.
     NotIn(BTreeSet<String>),
+    /// `>`: the label is a whole number above this one.
+    Above(i64),
+    /// `<`
+    Below(i64),
 }
 
 #[derive(Debug, Clone)]
@@ -68,8 +72,14 @@ impl Requirement {
             Test::Missing => value.is_none(),
             Test::In(values) => value.is_some_and(|value| values.contains(value)),
             Test::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
+            Test::Above(bound) => number(value).is_some_and(|number| number > *bound),
+            Test::Below(bound) => number(value).is_some_and(|number| number < *bound),
         }
     }
+}
+
+fn number(value: Option<&String>) -> Option<i64> {
+    value?.parse().ok()
 }
 
 impl FieldRequirement {
@@ -215,6 +225,14 @@ impl<'a> Parser<'a> {
                 self.next();
                 Ok(Test::NotIn(self.set(key)?))
             }
+            ">" => {
+                self.next();
+                Ok(Test::Above(self.bound()?))
+            }
+            "<" => {
+                self.next();
+                Ok(Test::Below(self.bound()?))
+            }
             other => {
                 let expected = "in, notin, =, ==, !=, gt, lt";
                 Err(Self::fault(&format!(
@@ -236,6 +254,16 @@ impl<'a> Parser<'a> {
                 "values[0][{key}]: Invalid value: {value:?}: {fault}"
             ))),
         }
+    }
+
+    /// A value after `>` or `<`.
+    fn bound(&mut self) -> Result<i64, Refusal> {
+        let value = self.identifier()?;
+        value.parse().map_err(|_| {
+            Self::fault(&format!(
+                "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+            ))
+        })
     }
 
     fn set(&mut self, key: &str) -> Result<BTreeSet<String>, Refusal> {

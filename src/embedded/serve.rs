@@ -33,12 +33,9 @@ use tower::Layer;
 
 use super::faults::{FaultService, Faults};
 use super::identity::Identity;
+use super::limits::{Gate, Limits, guard};
 use super::status_body::Refusal;
 
-/// A client that sends its headers slower than this is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at one time; more wait in the socket's queue.
-const CONNECTIONS: usize = 1024;
 /// The wait after a failed accept, for example when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -77,6 +74,7 @@ impl Drop for Server {
 pub async fn serve(
     router: Router,
     faults: Faults,
+    limits: Limits,
     dir: &Path,
     stop: CancellationToken,
 ) -> io::Result<Server> {
@@ -86,7 +84,10 @@ pub async fn serve(
     let identity = Identity::new()?;
     let kubeconfig = write_kubeconfig(dir, &url, &token, &identity.authority).await?;
     let expected: Arc<[u8]> = format!("Bearer {token}").into_bytes().into();
-    let router = router.layer(from_fn_with_state(Arc::clone(&expected), authenticate));
+    // The token is looked at before anything that a client without it could take.
+    let router = router
+        .layer(from_fn_with_state(Gate::new(&limits), guard))
+        .layer(from_fn_with_state(Arc::clone(&expected), authenticate));
     let layer = faults
         .layer()
         .only_where(move |headers| is_token(headers, &expected));
@@ -97,6 +98,7 @@ pub async fn serve(
         identity.acceptor,
         service,
         faults,
+        limits,
         stop.clone(),
         tasks.clone(),
     ));
@@ -128,10 +130,11 @@ async fn accept(
     tls: TlsAcceptor,
     service: FaultService<Router>,
     faults: Faults,
+    limits: Limits,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = tokio::select! {
             accepted = next_connection(&listener, &permits) => accepted,
@@ -145,10 +148,11 @@ async fn accept(
         }
         let mut connection = faults.uptime().connection();
         let (tls, service, stop) = (tls.clone(), service.clone(), stop.clone());
+        let limits = limits.clone();
         tasks.spawn(async move {
             let _held = permit;
             tokio::select! {
-                () = converse(stream, tls, service) => {}
+                () = converse(stream, tls, service, limits) => {}
                 () = connection.ended() => {}
                 () = stop.cancelled() => {}
             }
@@ -171,15 +175,22 @@ async fn next_connection(
     }
 }
 
-async fn converse(stream: TcpStream, tls: TlsAcceptor, service: FaultService<Router>) {
+async fn converse(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    service: FaultService<Router>,
+    limits: Limits,
+) {
     // Events are small and must not wait for more.
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(HEADER_TIMEOUT, tls.accept(stream)).await else {
+    let Ok(Ok(stream)) = timeout(limits.header_time, tls.accept(stream)).await else {
         return;
     };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(limits.header_time)
+        .max_headers(limits.headers)
+        .max_header_size(limits.header_bytes);
     let conversation =
         http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = conversation.await {

@@ -11,7 +11,7 @@ use super::namespaces;
 use super::patch::Part;
 use super::status_body::Refusal;
 use super::table::{self, Column};
-use super::{validate, validate_event};
+use super::{table_pod, validate, validate_event};
 
 /// A kind that has paths.
 pub trait Served: Kind {
@@ -70,7 +70,7 @@ impl Served for Pod {
     }
 
     fn cells(&self) -> Vec<Value> {
-        table::pod_cells(self)
+        table_pod::cells(self)
     }
 
     fn nothing() -> Value {

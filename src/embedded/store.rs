@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
 use super::collection::Collection;
-use super::deletion::{DeleteRequest, Next, next_step};
+use super::deletion::{DeleteRequest, Next, next_step, without_dependents};
 use super::event::{Change, Event, Key, Stored, key_of, render};
 use super::kind::Kind;
 use super::namespaces;
@@ -27,8 +27,8 @@ pub struct Snapshot<T> {
     pub version: u64,
 }
 
-/// Events, and the store's version after them.
-pub type Since<T> = (Vec<Arc<Event<T>>>, u64);
+/// Some events in the order of their versions.
+pub type Events<T> = Vec<Arc<Event<T>>>;
 
 /// What a deletion came to.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// The oldest version that can still be asked for.
-    pub fn events_after<T: Kind>(&self, version: u64) -> Result<Since<T>, u64> {
+    pub fn events_after<T: Kind>(&self, version: u64) -> Result<(Events<T>, u64), u64> {
         let state = self.lock();
         Ok((T::of(&state).after(version)?, state.version))
     }
@@ -203,7 +203,7 @@ impl Store {
         if dry_run {
             return Ok(render(Change::Modified, new, old.version).0);
         }
-        Ok(state.change(new, old).stored)
+        Ok(state.change(new, old))
     }
 
     /// Deletes an object, or begins to: see [`super::deletion`].
@@ -218,7 +218,7 @@ impl Store {
         let mut state = self.lock();
         let old: Stored<T> = state.get(key)?;
         request.check_preconditions(&*old.object)?;
-        if !T::GRACEFUL && !old.object.is_held() {
+        if !T::GRACEFUL && !old.object.is_held() && request.finalizer.is_none() {
             if !request.dry_run {
                 state.remove::<T>(key);
             }
@@ -241,7 +241,11 @@ impl Store {
                 gone: false,
             });
         }
-        Ok(state.change(new, old))
+        let deleted = state.mark(new, old);
+        if let Some(freed) = without_dependents(&*deleted.stored.object) {
+            state.change(freed, deleted.stored.clone());
+        }
+        Ok(deleted)
     }
 
     /// Begins to delete a namespace and what is in it; it goes when its last pod is gone.
@@ -298,8 +302,19 @@ impl State {
         T::of_mut(self).put(version, change, object, before)
     }
 
-    /// Stores a change, and takes the object away when that was all that held it.
-    fn change<T: Kind>(&mut self, new: T, old: Stored<T>) -> Deleted<T> {
+    /// Stores a change, or takes the object away when that was the last that held it.
+    fn change<T: Kind>(&mut self, new: T, old: Stored<T>) -> Stored<T> {
+        if next_step(&new) == Next::Stay {
+            return self.put(Change::Modified, new, Some(old));
+        }
+        let key = key_of(&new);
+        let stored = self.put(Change::Deleted, new, Some(old));
+        self.close_namespace(&key.0);
+        stored
+    }
+
+    /// Stores the mark of a deletion, and takes the object away when nothing holds it.
+    fn mark<T: Kind>(&mut self, new: T, old: Stored<T>) -> Deleted<T> {
         let key = key_of(&new);
         let gone = next_step(&new) == Next::Remove;
         let stored = self.put(Change::Modified, new, Some(old));

@@ -1,26 +1,13 @@
 //! Objects as the table that `kubectl get` asks for; the columns are the real server's.
 
-use axum::http::HeaderMap;
-use axum::http::header::ACCEPT;
-use bytes::Bytes;
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Namespace, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::event::{Stored, event_line};
+use super::event::Stored;
+use super::form::partial;
 use super::served::Served;
-
-/// Does the client ask for tables before plain objects?
-#[must_use]
-pub fn is_wanted(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let first = accept.split(',').next().unwrap_or_default();
-    first.contains("as=Table") && first.contains("v=v1;") | first.ends_with("v=v1")
-}
 
 /// A column of a table.
 pub struct Column {
@@ -97,57 +84,14 @@ fn table<T: Served>(rows: &[Value], metadata: &Value) -> Value {
     })
 }
 
-/// The same watch event with its object as a table; other events stay as they are.
-#[must_use]
-pub fn of_event<T: Served>(line: &Bytes) -> Bytes {
-    let parsed: Option<(String, T)> =
-        serde_json::from_slice::<Value>(line)
-            .ok()
-            .and_then(|mut event| {
-                let word = event["type"].as_str()?.to_owned();
-                let object = serde_json::from_value(event["object"].take()).ok()?;
-                matches!(word.as_str(), "ADDED" | "MODIFIED" | "DELETED").then_some((word, object))
-            });
-    let Some((word, object)) = parsed else {
-        return line.clone();
-    };
+/// A `Table` of one object, as a watch sends it.
+pub fn of_one<T: Served>(object: &T) -> Value {
     let metadata = json!({"resourceVersion": object.metadata().resource_version});
-    let table = table::<T>(&[row(&object)], &metadata);
-    event_line(&word, table.to_string().as_bytes())
+    table::<T>(&[row(object)], &metadata)
 }
 
 fn row<T: Served>(object: &T) -> Value {
-    let mut metadata = serde_json::to_value(object.metadata()).unwrap_or_default();
-    if let Value::Object(fields) = &mut metadata {
-        fields.remove("managedFields");
-    }
-    json!({
-        "cells": object.cells(),
-        "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata},
-    })
-}
-
-/// The row of a pod.
-pub fn pod_cells(pod: &Pod) -> Vec<Value> {
-    let none = PodStatus::default();
-    let status = pod.status.as_ref().unwrap_or(&none);
-    let spec = pod.spec.as_ref();
-    let containers = spec.map_or(0, |spec| spec.containers.len());
-    let containers_now = status.container_statuses.as_deref().unwrap_or_default();
-    let ready = containers_now.iter().filter(|one| one.ready).count();
-    let restarts: i32 = containers_now.iter().map(|one| one.restart_count).sum();
-    let or_none = |text: Option<&String>| json!(text.map_or("<none>", String::as_str));
-    vec![
-        json!(pod.metadata.name),
-        json!(format!("{ready}/{containers}")),
-        json!(reason(pod, status)),
-        json!(restarts.to_string()),
-        json!(age(pod.metadata.creation_timestamp.as_ref())),
-        or_none(status.pod_ip.as_ref()),
-        or_none(spec.and_then(|spec| spec.node_name.as_ref())),
-        or_none(status.nominated_node_name.as_ref()),
-        json!("<none>"),
-    ]
+    json!({"cells": object.cells(), "object": partial(object)})
 }
 
 /// The row of an event, by the rules of Kubernetes' own printer.
@@ -206,56 +150,8 @@ pub fn namespace_cells(namespace: &Namespace) -> Vec<Value> {
     ]
 }
 
-/// The word in the column `STATUS`, by the rules of Kubernetes' own printer.
-fn reason(pod: &Pod, status: &PodStatus) -> String {
-    if pod.metadata.deletion_timestamp.is_some() {
-        return "Terminating".to_owned();
-    }
-    let init = status
-        .init_container_statuses
-        .as_deref()
-        .unwrap_or_default();
-    let done = |one: &ContainerStatus| {
-        let ended = one
-            .state
-            .as_ref()
-            .and_then(|state| state.terminated.as_ref());
-        ended.is_some_and(|ended| ended.exit_code == 0)
-    };
-    if let Some((index, one)) = init.iter().enumerate().find(|(_, one)| !done(one)) {
-        return match container_reason(one) {
-            Some(word) if word != "PodInitializing" => format!("Init:{word}"),
-            _ => format!("Init:{index}/{}", init.len()),
-        };
-    }
-    let statuses = status.container_statuses.as_deref().unwrap_or_default();
-    let from_containers = statuses.iter().find_map(container_reason);
-    let phase = || {
-        status
-            .reason
-            .clone()
-            .or_else(|| status.phase.clone())
-            .unwrap_or_default()
-    };
-    from_containers.unwrap_or_else(phase)
-}
-
-fn container_reason(status: &ContainerStatus) -> Option<String> {
-    let state = status.state.as_ref()?;
-    let waiting = state
-        .waiting
-        .as_ref()
-        .and_then(|waiting| waiting.reason.clone());
-    waiting.or_else(|| {
-        state
-            .terminated
-            .as_ref()
-            .and_then(|ended| ended.reason.clone())
-    })
-}
-
 /// Kubernetes' short form of a duration: `5s`, `2m10s`, `3h`, `4d`.
-fn age(since: Option<&Time>) -> String {
+pub fn age(since: Option<&Time>) -> String {
     let Some(created) = since else {
         return "<unknown>".to_owned();
     };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, StatusCause};
 
 use super::name_rules::{
@@ -13,6 +13,7 @@ use super::name_rules::{
 use super::status_body::{
     Refusal, cause, duplicate, forbidden, invalid, invalid_number, required, unsupported,
 };
+use super::validate_resources::check_resources;
 use super::validate_volume::{check_mounts, check_volumes};
 
 /// What is wrong with an object.
@@ -93,6 +94,7 @@ pub fn check_update(old: &Pod, new: &Pod) -> Result<(), Refusal> {
         )
     };
     if count(&old) == count(&changed) {
+        causes.extend(check_toleration_change(&old, &changed));
         allow_changes(&old, &mut changed);
         if changed != old {
             causes.push(forbidden("spec", IMMUTABLE));
@@ -121,6 +123,22 @@ fn check_deadline_change(old: Option<i64>, new: Option<i64>) -> Option<StatusCau
         }
         _ => None,
     }
+}
+
+/// Tolerations may be added; of the old ones only the seconds may change.
+fn check_toleration_change(old: &PodSpec, new: &PodSpec) -> Option<StatusCause> {
+    let same = |one: &Toleration, other: &Toleration| {
+        let seconds = one.toleration_seconds;
+        *one == Toleration {
+            toleration_seconds: seconds,
+            ..other.clone()
+        }
+    };
+    let new = new.tolerations.as_deref().unwrap_or_default();
+    let mut kept = old.tolerations.iter().flatten();
+    let all = kept.all(|one| new.iter().any(|other| same(one, other)));
+    let why = "existing toleration can not be modified except its tolerationSeconds";
+    (!all).then(|| forbidden("spec.tolerations", why))
 }
 
 /// Puts the old values back where a change is allowed, so that the rest must be equal.
@@ -207,13 +225,15 @@ fn check_spec(spec: &PodSpec) -> Causes {
     }
     for (index, container) in spec.containers.iter().enumerate() {
         let path = format!("spec.containers[{index}]");
-        check_name(&path, &container.name, &mut names, &mut causes);
+        check_name(&path, &container.name, &mut causes);
         check_container(&path, container, &volumes, &mut causes);
+        check_unique(&path, &container.name, &mut names, &mut causes);
     }
     for (index, container) in spec.init_containers.iter().flatten().enumerate() {
         let path = format!("spec.initContainers[{index}]");
+        check_name(&path, &container.name, &mut causes);
         check_container(&path, container, &volumes, &mut causes);
-        check_name(&path, &container.name, &mut names, &mut causes);
+        check_unique(&path, &container.name, &mut names, &mut causes);
     }
     check_choice(
         "spec.restartPolicy",
@@ -260,15 +280,18 @@ pub fn check_choice(field: &str, value: Option<&str>, supported: &[&str], causes
     }
 }
 
-fn check_name<'a>(path: &str, name: &'a str, names: &mut BTreeSet<&'a str>, causes: &mut Causes) {
+fn check_name(path: &str, name: &str, causes: &mut Causes) {
     let field = format!("{path}.name");
     if name.is_empty() {
         causes.push(required(field, ""));
-        return;
+    } else {
+        causes.extend(each(&field, name, label_name_faults(name)));
     }
-    causes.extend(each(&field, name, label_name_faults(name)));
-    if !names.insert(name) {
-        causes.push(duplicate(field, name));
+}
+
+fn check_unique<'a>(path: &str, name: &'a str, names: &mut BTreeSet<&'a str>, causes: &mut Causes) {
+    if !name.is_empty() && !names.insert(name) {
+        causes.push(duplicate(format!("{path}.name"), name));
     }
 }
 
@@ -307,6 +330,10 @@ fn check_container(
         if port.container_port == 0 {
             let field = format!("{path}.ports[{index}].containerPort");
             causes.push(required(field, ""));
+        } else if !(1..=65535).contains(&port.container_port) {
+            let field = format!("{path}.ports[{index}].containerPort");
+            let why = "must be between 1 and 65535, inclusive";
+            causes.push(invalid_number(field, port.container_port.into(), why));
         }
     }
     for (index, env) in container.env.iter().flatten().enumerate() {
@@ -319,6 +346,7 @@ fn check_container(
         PULL_POLICIES,
         causes,
     );
+    check_resources(path, container, causes);
     let context = container.security_context.clone().unwrap_or_default();
     for (name, number) in [
         ("runAsUser", context.run_as_user),

@@ -23,6 +23,8 @@ use super::store::{Snapshot, Store};
 
 /// A real server sends bookmarks about once a minute.
 const BOOKMARK_PERIOD: Duration = Duration::from_mins(1);
+/// The last bookmark comes so long before the end of a watch.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// Without `timeoutSeconds` a real server ends a watch after 30 to 60 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(45);
 
@@ -35,8 +37,8 @@ pub struct WatchRequest {
     pub selector: Selector,
     /// Events after this version; `None` or `Some(0)`: the objects of now first, as `ADDED`.
     pub version: Option<u64>,
-    /// The objects of now first, then a bookmark that says that these were all.
-    pub send_initial_events: bool,
+    /// `true`: the objects of now first, then a bookmark that says that these were all; `false`: only what comes.
+    pub send_initial_events: Option<bool>,
     /// Send `BOOKMARK` events.
     pub bookmarks: bool,
     /// The watch ends after this time.
@@ -101,7 +103,7 @@ pub fn lines<T: Served>(
     let start = Instant::now();
     let mut watch = Watch {
         end: start + request.timeout.unwrap_or(DEFAULT_TIMEOUT),
-        next_bookmark: start + BOOKMARK_PERIOD,
+        next_bookmark: start,
         version: request.version.unwrap_or_default(),
         pending: VecDeque::new(),
         over: false,
@@ -110,6 +112,7 @@ pub fn lines<T: Served>(
         latest,
         stop,
     };
+    watch.plan_bookmark(start);
     watch.begin::<T>();
     stream::unfold(watch, |mut watch| async move {
         let line = watch.next::<T>().await?;
@@ -120,17 +123,18 @@ pub fn lines<T: Served>(
 impl Watch {
     fn begin<T: Served>(&mut self) {
         let fresh = self.version == 0;
-        if !fresh && !self.request.send_initial_events {
+        let initial = self.request.send_initial_events;
+        if !fresh && initial != Some(true) {
             return;
         }
         let Snapshot { objects, version } = self.store.snapshot::<T>();
         let covered = objects
             .values()
-            .filter(|stored| self.request.covers(&*stored.object));
+            .filter(|stored| initial != Some(false) && self.request.covers(&*stored.object));
         self.pending
             .extend(covered.map(|stored| event_line(Change::Added.word(), &stored.json)));
         self.version = version;
-        if self.request.send_initial_events && self.request.bookmarks {
+        if initial == Some(true) && self.request.bookmarks {
             let annotations = json!({"k8s.io/initial-events-end": "true"});
             self.pending
                 .push_back(bookmark::<T>(version, Some(annotations)));
@@ -171,6 +175,16 @@ impl Watch {
         }
     }
 
+    /// About once a minute, and shortly before the end.
+    fn plan_bookmark(&mut self, now: Instant) {
+        let last = self
+            .end
+            .checked_sub(LAST_BOOKMARK)
+            .filter(|last| *last > now);
+        let regular = now + BOOKMARK_PERIOD;
+        self.next_bookmark = last.map_or(regular, |last| regular.min(last));
+    }
+
     async fn wait<T: Served>(&mut self) {
         let bookmarks = self.request.bookmarks;
         tokio::select! {
@@ -178,7 +192,7 @@ impl Watch {
             () = self.stop.cancelled() => self.over = true,
             () = sleep_until(self.end) => self.over = true,
             () = sleep_until(self.next_bookmark), if bookmarks => {
-                self.next_bookmark = Instant::now() + BOOKMARK_PERIOD;
+                self.plan_bookmark(Instant::now());
                 // Other kinds may have moved the version on, and a change of this kind must come first.
                 self.fetch::<T>();
                 self.pending.push_back(bookmark::<T>(self.version, None));

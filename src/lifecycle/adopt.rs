@@ -5,16 +5,19 @@ use std::sync::Arc;
 use kube::api::{Patch, PatchParams, PostParams, Request};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Run;
 use crate::cluster::retry::{Failure, OUTAGE, once};
 use crate::error::{Error, Result};
 use crate::manifest::{annotations, labels};
 use crate::owner::process::UnderWay;
-use crate::owner::sighting::LOOK;
+use crate::owner::sighting::{LONGEST, LOOK};
 use crate::owner::{Beat, Liveness, claim, liveness};
 use crate::pod_view::PodView;
+
+/// How often a pod is put whose status changes between the read and the put.
+const PUTS: usize = 5;
 
 /// What a run holds as long as it is under way, so that nobody takes its pod for abandoned.
 #[derive(Debug, Default)]
@@ -43,7 +46,8 @@ impl Run {
             // The caller's from its end on: an owner that has no run of it any more would count as gone.
             return Ok(());
         }
-        let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps).await;
+        let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps);
+        let beat = Box::pin(beat).await;
         let owners = self.connection.owners();
         let claim = owners.claim(&self.connection, process, beat.is_held).await;
         self.hold.beat = Some(beat);
@@ -55,9 +59,13 @@ impl Run {
     /// Whether the owner of a pod is gone; takes as long as a Lease must be watched for that.
     pub(super) async fn owner_of(&self, pod: &PodView) -> Result<Liveness> {
         let mut is_told = false;
+        let until = Instant::now() + LONGEST;
         loop {
             let judge = liveness::liveness(&self.connection, &self.process, &self.namespace, pod);
-            match judge.await {
+            match Box::pin(judge).await {
+                Liveness::Watched(why) if Instant::now() >= until => {
+                    return Ok(Liveness::Unknown(why));
+                }
                 Liveness::Watched(why) => {
                     if !is_told {
                         is_told = true;
@@ -76,7 +84,8 @@ impl Run {
 
     /// Marks a pod of another run as this one's. Of two that try, one gets it.
     pub(super) async fn take_over(&self, pod: &Arc<PodView>) -> Result<Option<Arc<PodView>>> {
-        let ours = |key| self.manifest.label(key).unwrap_or_default();
+        // Null takes a label or an annotation away: a run that keeps its pod is no owner of it.
+        let ours = |key| self.manifest.label(key);
         let change = json!({
             "labels": {labels::RUN: ours(labels::RUN), labels::OWNER: ours(labels::OWNER)},
             "annotations": {
@@ -99,7 +108,7 @@ impl Run {
     /// Changes labels and annotations of a pod; with `exact`, only if it is as it was read.
     pub(super) async fn mark(&self, pod: &PodView, exact: bool, change: &Value) -> Result<Marked> {
         let mark = |client| self.try_to_mark(client, pod, exact, change);
-        let marked = self.connection.ask(OUTAGE, mark).await;
+        let marked = Box::pin(self.connection.ask(OUTAGE, mark)).await;
         marked.map_err(|failure| {
             failure.into_error("marking pod", &self.object(), self.connection.server())
         })
@@ -134,6 +143,26 @@ impl Run {
         exact: bool,
         change: &Value,
     ) -> Result<Marked, Failure> {
+        for _ in 0..PUTS {
+            let marked = self.get_and_put(client, pod, exact, change).await?;
+            match marked {
+                // A status that changed in between.
+                Some(Marked::Changed) if !exact => {}
+                Some(marked) => return Ok(marked),
+                None => return Ok(Marked::Changed),
+            }
+        }
+        Ok(Marked::Changed)
+    }
+
+    /// `None`: it is another pod, or not as it was read.
+    async fn get_and_put(
+        &self,
+        client: &Client,
+        pod: &PodView,
+        exact: bool,
+        change: &Value,
+    ) -> Result<Option<Marked>, Failure> {
         let request = Request::new(format!("/api/v1/namespaces/{}/pods", self.namespace));
         let hopeless = |error: kube::core::request::Error| Failure::Hopeless(error.to_string());
         let get = request
@@ -141,25 +170,29 @@ impl Run {
             .map_err(hopeless)?;
         let mut whole: Value = match once(client.request(get)).await {
             Ok(whole) => whole,
-            Err(failure) if failure.code() == Some(404) => return Ok(Marked::Changed),
+            Err(failure) if failure.code() == Some(404) => return Ok(None),
             Err(failure) => return Err(failure),
         };
         let metadata = &mut whole["metadata"];
         if metadata["uid"] != json!(pod.uid())
             || exact && metadata["resourceVersion"] != json!(pod.metadata.resource_version)
         {
-            return Ok(Marked::Changed);
+            return Ok(None);
         }
         for (key, values) in change.as_object().into_iter().flatten() {
             for (name, value) in values.as_object().into_iter().flatten() {
-                metadata[key][name] = value.clone();
+                match (value, metadata[key].as_object_mut()) {
+                    (Value::Null, Some(all)) => drop(all.remove(name)),
+                    (Value::Null, None) => {}
+                    _ => metadata[key][name] = value.clone(),
+                }
             }
         }
         let body = whole.to_string().into_bytes();
         let put = request
             .replace(&self.name, &PostParams::default(), body)
             .map_err(hopeless)?;
-        outcome(once(client.request(put)).await)
+        outcome(once(client.request(put)).await).map(Some)
     }
 
     /// The error of a pod whose owner lives.

@@ -66,7 +66,7 @@ enum Found {
 impl Run {
     /// Creates the pod, or adopts the one that is there already: its state then.
     pub(super) async fn create(&mut self) -> Result<Option<Arc<PodView>>> {
-        self.claim().await?;
+        Box::pin(self.claim()).await?;
         if self.options.reap {
             crate::reap::in_background(
                 &self.connection,

@@ -74,7 +74,7 @@ impl Run {
             };
             let end = tokio::select! {
                 biased;
-                () = self.detach.asked() => match self.leave().await {
+                () = self.detach.asked() => match Box::pin(self.leave()).await {
                     Some(left) => return Err(left),
                     None => continue,
                 },

@@ -153,7 +153,7 @@ impl Heartbeat {
             }
             let known_now = known.as_ref();
             let write = |client| async move { self.write(client, known_now, now).await };
-            let answer = connection.ask(RETRY, write).await;
+            let answer = Box::pin(connection.ask(RETRY, write)).await;
             match answer {
                 Ok(lease) => {
                     *state = State::Held(Box::new(lease), Instant::now());

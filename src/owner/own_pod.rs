@@ -102,7 +102,7 @@ impl PodRef {
             let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
             once(pods.get(&self.name)).await
         };
-        self.judge(&connection.ask(PATIENCE, look).await)
+        self.judge(&Box::pin(connection.ask(PATIENCE, look)).await)
     }
 
     fn judge(&self, answer: &Result<PodView, Failure>) -> Option<Liveness> {

@@ -22,6 +22,8 @@ pub(super) const DURATION: Duration = Duration::from_mins(1);
 const GAP: Duration = Duration::from_secs(30);
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a Lease is looked at, time for two outages included, before its owner counts as unknown.
+pub const LONGEST: Duration = Duration::from_mins(3);
 /// How often a Lease is looked at that is under suspicion.
 pub const LOOK: Duration = Duration::from_secs(10);
 
@@ -88,7 +90,7 @@ impl Owners {
             let name = &name;
             async move { once(leases.get(name)).await }
         };
-        let lease = match connection.ask(PATIENCE, look).await {
+        let lease = match Box::pin(connection.ask(PATIENCE, look)).await {
             Ok(lease) => Some(lease),
             // The Lease itself, and not the whole kind, is what is not found.
             Err(Failure::Refused(status))

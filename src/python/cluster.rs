@@ -28,7 +28,7 @@ pub(super) struct PyCluster {
 }
 
 impl PyCluster {
-    fn cluster(&self) -> Arc<Cluster> {
+    pub(super) fn cluster(&self) -> Arc<Cluster> {
         let mut cluster = locked(&self.cluster);
         let pid = std::process::id();
         if cluster.0 != pid {
@@ -152,7 +152,8 @@ impl PyCluster {
     }
 
     #[pyo3(signature = (*, namespace = None, instance = "default".to_owned(), dry_run = false,
-                        finished_for = Some(900.0), logger = None))]
+                        finished_for = Some(900.0), logger = None),
+           text_signature = "($self, *, namespace=None, instance='default', dry_run=False, finished_for=900.0, logger=None)")]
     fn reap(
         &self,
         py: Python<'_>,

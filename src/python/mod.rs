@@ -12,6 +12,7 @@ mod pod_run;
 mod reap;
 mod request;
 mod runtime;
+mod testing;
 
 use pyo3::prelude::*;
 
@@ -35,6 +36,8 @@ mod _core {
         autograde_pod_name, build_pod, check_request, completed, configured_image, default_image,
         no_results,
     };
+    #[pymodule_export]
+    use super::testing::{api_request, kubeconfig_with_namespace, pod_verdict};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

@@ -103,6 +103,8 @@ pub(super) fn end_runs(py: Python<'_>) {
         .filter(|process| process.pid == std::process::id())
         .map(|process| (process.runtime.handle().clone(), process.life.clone()));
     let Some((runtime, life)) = known else { return };
+    // Looked up with the GIL held.
+    let owner = owner::Process::current();
     py.detach(|| {
         life.ends.cancel();
         runtime.block_on(async {
@@ -113,7 +115,7 @@ pub(super) fn end_runs(py: Python<'_>) {
             };
             // Whatever is left then cannot be deleted now; an interpreter must not hang for it.
             let _ = tokio::time::timeout(FAREWELL, all_ended).await;
-            owner::Process::current().end().await;
+            owner.end().await;
         });
     });
 }

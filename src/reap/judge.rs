@@ -11,11 +11,8 @@ use crate::cluster::Connection;
 use crate::owner::Process;
 use crate::owner::claim::Holder;
 use crate::owner::liveness::{Liveness, liveness};
-use crate::owner::sighting::LOOK;
+use crate::owner::sighting::{LONGEST, LOOK};
 use crate::pod_view::PodView;
-
-/// How long Leases are watched before their owners count as unknown.
-const WATCHING: Duration = Duration::from_mins(3);
 
 /// What may be done about a pod.
 #[derive(Debug)]
@@ -54,7 +51,7 @@ impl<'a> Judge<'a> {
 
     /// Asks after all owners, for as long as Leases have to be watched for that.
     pub(super) async fn watch(&mut self, pods: &[Listed]) {
-        let until = Instant::now() + WATCHING;
+        let until = Instant::now() + LONGEST;
         loop {
             let mut is_watching = false;
             for pod in pods {
@@ -81,6 +78,11 @@ impl<'a> Judge<'a> {
         let known = liveness(self.connection, self.process, self.namespace, pod).await;
         self.owners.insert(owner, known.clone());
         known
+    }
+
+    /// What is known of an owner that was asked after.
+    pub(super) fn known(&self, owner: &str) -> Option<&Liveness> {
+        self.owners.get(owner)
     }
 
     pub(super) async fn judge(&mut self, pod: &Listed) -> Judgement {

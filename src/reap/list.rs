@@ -41,7 +41,7 @@ pub(super) async fn pods(
     let (mut all, mut now) = (Vec::new(), None);
     loop {
         let ask = |client| page(client, namespace, &params);
-        let (page, date) = match connection.ask(OUTAGE, ask).await {
+        let (page, date) = match Box::pin(connection.ask(OUTAGE, ask)).await {
             Ok(answer) => answer,
             Err(Failure::Refused(status))
                 if status.code == 410 && params.continue_token.is_some() =>

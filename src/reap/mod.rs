@@ -9,10 +9,12 @@ mod background;
 mod judge;
 mod list;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
 
@@ -24,7 +26,8 @@ use crate::error::{Error, Result};
 use crate::lifecycle::{AT_ONCE, ENDED, RunOptions};
 use crate::manifest::labels;
 use crate::name::is_namespace;
-use crate::owner::Process;
+use crate::owner::claim::{Holder, lease_name};
+use crate::owner::{Liveness, Process};
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use judge::{Judge, Judgement};
@@ -163,15 +166,33 @@ impl Reaper<'_> {
         );
         judge.watch(&pods).await;
         let mut report = Vec::with_capacity(pods.len());
+        let mut gone = BTreeSet::new();
         for pod in &pods {
             let (action, reason) = match judge.judge(pod).await {
                 Judgement::Leave(why) => (Action::Left, why),
                 Judgement::Delete(proof) if self.options.dry_run => (Action::WouldDelete, proof),
                 Judgement::Delete(proof) => self.delete(pod, proof, &mut judge).await,
             };
+            if action == Action::Deleted
+                && let Holder::Process(owner, claim) = Holder::of(&pod.view)
+                && claim.lease
+                && matches!(judge.known(&owner), Some(Liveness::Gone(_)))
+            {
+                gone.insert(owner);
+            }
             report.push(self.told(&pod.view, action, reason));
         }
+        for owner in gone {
+            self.delete_lease(&owner).await;
+        }
         Ok(report)
+    }
+
+    /// Deletes the Lease of an owner that is gone. One that stays behind harms nobody.
+    async fn delete_lease(&self, owner: &str) {
+        let leases: Api<Lease> = Api::namespaced(self.connection.client(), self.namespace);
+        let (name, params) = (lease_name(owner), DeleteParams::default());
+        let _ = once(leases.delete(&name, &params)).await;
     }
 
     /// Deletes a pod as it was judged; one that has changed is judged again.
@@ -222,7 +243,7 @@ impl Reaper<'_> {
             let pods: Api<PodView> = Api::namespaced(client, namespace);
             once(pods.delete(name, params)).await.map(drop)
         };
-        self.connection.ask(OUTAGE, delete).await
+        Box::pin(self.connection.ask(OUTAGE, delete)).await
     }
 
     fn told(&self, pod: &PodView, action: Action, reason: String) -> Reaped {

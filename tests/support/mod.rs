@@ -3,6 +3,7 @@
 
 pub mod door;
 pub mod owners;
+pub mod raw;
 pub mod scene;
 
 use std::time::Duration;
