@@ -35,6 +35,8 @@ pub enum Cause {
     Completed,
     /// A container ended with another exit code.
     Error,
+    /// The pod failed, and none of its containers tells why.
+    Unexplained,
     /// A process was killed for want of memory, be it a child of a container that itself exited with 0.
     OomKilled,
     /// The time limit passed while the container ran.
@@ -67,8 +69,10 @@ pub enum Cause {
     SchedulingGated,
     /// The namespace's quota is used up.
     QuotaExceeded,
-    /// A volume cannot be mounted.
+    /// A volume cannot be mounted: something that it names is not there.
     FailedMount,
+    /// A volume cannot be mounted yet: its server does not answer, or it is not attached.
+    VolumeUnavailable,
     /// The kubelet or the eviction API ended the pod.
     Evicted,
     /// The pod used more disk than its limit allows and was evicted for it.
@@ -136,6 +140,7 @@ impl Cause {
                 false,
                 "Grading your submission ended with an error; the log says where.",
             ),
+            Self::Unexplained => row("Error", course, false, COURSE_TEXT),
             Self::OomKilled => row(
                 "OOMKilled",
                 Some(Student),
@@ -173,6 +178,7 @@ impl Cause {
             Self::SchedulingGated => row("SchedulingGated", cluster, true, QUEUED_TEXT),
             Self::QuotaExceeded => row("QuotaExceeded", cluster, true, QUEUED_TEXT),
             Self::FailedMount => row("FailedMount", course, false, COURSE_TEXT),
+            Self::VolumeUnavailable => row("FailedMount", cluster, true, CLUSTER_TEXT),
             Self::Evicted => row("Evicted", cluster, true, CLUSTER_TEXT),
             Self::Preempted => row("Preempted", cluster, true, CLUSTER_TEXT),
             Self::NodeLost => row("NodeLost", cluster, true, CLUSTER_TEXT),

@@ -113,9 +113,27 @@ pub enum Error {
         verdict: Box<Verdict>,
     },
 
+    /// What had to be done before a further attempt failed; no pod of the submission is left.
+    #[error("preparing attempt {attempt}: {problem}")]
+    BeforeAttempt {
+        /// The attempt, from 2.
+        attempt: u32,
+        /// What failed, in its own words.
+        problem: String,
+    },
+
     /// The run was cancelled; its pod is deleted.
     #[error("running pod {object}: cancelled; the pod is deleted")]
     Cancelled {
+        /// The pod.
+        object: String,
+    },
+
+    /// The run was detached; its pod goes on without it.
+    #[error(
+        "running pod {object}: detached; the pod runs on, for the next run of its submission and attempt"
+    )]
+    Detached {
         /// The pod.
         object: String,
     },

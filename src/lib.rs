@@ -3,11 +3,13 @@
 //! Read the modules in this order; data goes down once and comes back once.
 //!
 //! - [`image`]: the image for a lecture and an assignment;
-//! - [`request`] -> [`manifest`]: a submission's traits become a Pod ([`typed`], [`name`] check their parts);
+//! - [`request`] -> [`manifest`]: a submission's traits become a Pod ([`typed`], [`name`] check their parts, [`security`],
+//!   [`resources`] and [`overlay`] are parts of it);
 //! - [`lifecycle`]: create or adopt, observe, read the log, delete: the only state machine;
 //!   - [`cluster`]: all that talks to an API server;
 //!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs): a Pod's status becomes a verdict, by the
 //!     table in [`cause`];
+//! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
 //! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
 //!
 //! [`embedded`] is a Kubernetes API for pods in this process, for tests and demonstrations. `python` is the only
@@ -24,12 +26,18 @@ pub mod image;
 pub mod lifecycle;
 pub mod manifest;
 pub mod name;
+pub mod overlay;
+pub mod owner;
 pub mod pod_view;
 #[cfg(feature = "python")]
 mod python;
+pub mod reap;
 pub mod request;
+pub mod resources;
+pub mod security;
 pub mod step;
 pub mod typed;
+pub mod under_way;
 pub mod verdict;
 pub mod waiting;
 

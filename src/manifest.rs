@@ -17,8 +17,18 @@ pub mod labels {
     pub const SUBMISSION: &str = "kubegrader.io/submission";
     /// The number of the attempt at a submission, from 1.
     pub const ATTEMPT: &str = "kubegrader.io/attempt";
+    /// The process whose run it is, by a random id; see [`owner`](crate::owner).
+    pub const OWNER: &str = "kubegrader.io/owner";
+    /// The [`OWNER`] of a pod that a run left for the next run of its submission and attempt.
+    pub const DETACHED: &str = "detached";
     /// Kubernetes' recommended label ("Recommended Labels").
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+}
+
+/// The annotations of kubegrader's pods.
+pub mod annotations {
+    /// How others can find out that the owner is gone: [`Claim`](crate::owner::Claim) as JSON.
+    pub const OWNER_CLAIM: &str = "kubegrader.io/owner-claim";
 }
 
 /// A Pod's manifest, checked as far as that can be done without a cluster.
@@ -138,6 +148,13 @@ impl Manifest {
         self.pod.get("metadata")?.get("labels")?.get(key)?.as_str()
     }
 
+    /// An annotation's value.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        let annotations = self.pod.get("metadata")?.get("annotations")?;
+        annotations.get(key)?.as_str()
+    }
+
     /// Whether the kubelet may start a container again, so that only the phase tells the end.
     #[must_use]
     pub fn restarts(&self) -> bool {
@@ -162,12 +179,7 @@ impl Manifest {
     /// The container whose log is the Pod's: the one that `kubectl logs` would take.
     #[must_use]
     pub fn default_container(&self) -> Option<&str> {
-        let annotated = self.pod.get("metadata").and_then(|metadata| {
-            metadata
-                .get("annotations")?
-                .get("kubectl.kubernetes.io/default-container")?
-                .as_str()
-        });
+        let annotated = self.annotation("kubectl.kubernetes.io/default-container");
         annotated.or_else(|| self.container_names("containers").into_iter().next())
     }
 
@@ -176,18 +188,44 @@ impl Manifest {
     /// # Errors
     /// [`Error::InvalidPod`] when the Pod's labels are no object.
     pub fn add_labels(&mut self, labels: &BTreeMap<&str, String>) -> Result<()> {
+        self.add("labels", labels)
+    }
+
+    /// Sets annotations, keeping those that are there under other keys.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPod`] when the Pod's annotations are no object.
+    pub fn add_annotations(&mut self, annotations: &BTreeMap<&str, String>) -> Result<()> {
+        self.add("annotations", annotations)
+    }
+
+    fn add(&mut self, key: &'static str, values: &BTreeMap<&str, String>) -> Result<()> {
         let metadata = self.object("metadata")?;
-        let all = metadata.entry("labels").or_insert_with(|| json!({}));
+        let all = metadata.entry(key).or_insert_with(|| json!({}));
         if all.is_null() {
             *all = json!({});
         }
-        let all = all
-            .as_object_mut()
-            .ok_or_else(|| invalid("metadata.labels", "it must be an object".to_owned()))?;
-        for (key, value) in labels {
+        let all = all.as_object_mut().ok_or_else(|| {
+            invalid(
+                &format!("metadata.{key}"),
+                "it must be an object".to_owned(),
+            )
+        })?;
+        for (key, value) in values {
             all.insert((*key).to_owned(), value.as_str().into());
         }
         Ok(())
+    }
+
+    /// The same Pod for a further attempt, named `<name>-attempt-<number>`.
+    #[must_use]
+    pub fn for_attempt(&self, attempt: u32) -> Self {
+        let mut other = self.clone();
+        let name = name::of_attempt(self.name(), attempt);
+        if let Some(metadata) = other.pod.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("name".to_owned(), name.into());
+        }
+        other
     }
 
     /// Sets `activeDeadlineSeconds` where the Pod has none: the kubelet then ends it even when nobody watches.
@@ -217,7 +255,10 @@ impl Manifest {
 /// A name made here and not by the server, so that a create whose answer was lost can be found again.
 fn generated_name(prefix: &str) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let suffix = (0..5).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]));
+    let random = name::unique_bytes();
+    let suffix = random[..5]
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
     prefix.chars().take(253 - 5).chain(suffix).collect()
 }
 

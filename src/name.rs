@@ -1,5 +1,7 @@
 //! Names of pods and values of labels: what Kubernetes allows, short, unique and stable.
 
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 
 /// The length that Kubernetes allows a label's value ("Labels and Selectors") and a DNS-1123 label to have.
@@ -20,6 +22,15 @@ pub fn autograde_pod(user: &str, submission: i64) -> String {
     }
     slug.truncate(50);
     format!("autograde-job-{}-{submission}", slug.trim_matches('-'))
+}
+
+/// The name of a pod's further attempt: `<name>-attempt-<number>`, within the length that a pod's name may have.
+#[must_use]
+pub fn of_attempt(name: &str, attempt: u32) -> String {
+    let suffix = format!("-attempt-{attempt}");
+    let kept: String = name.chars().take(253 - suffix.len()).collect();
+    // A pod's name has no label that ends with a hyphen.
+    format!("{}{suffix}", kept.trim_end_matches(['-', '.']))
 }
 
 /// Whether a name can be a namespace's: a DNS-1123 label of at most 63 characters ("Object Names and IDs").
@@ -66,6 +77,23 @@ pub fn label_value(text: &str) -> String {
     } else {
         format!("{kept}-{hash}")
     }
+}
+
+/// Bytes that nobody else gets. From the operating system, since a generator of this process is copied by a fork:
+/// celery's workers would all draw the same.
+#[must_use]
+pub(crate) fn unique_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if SysRng.try_fill_bytes(&mut bytes).is_err() {
+        bytes = rand::random();
+    }
+    bytes
+}
+
+/// An id that nobody else gets: 32 hexadecimal digits.
+#[must_use]
+pub(crate) fn unique_id() -> String {
+    hex(&unique_bytes())
 }
 
 fn hex(bytes: &[u8]) -> String {

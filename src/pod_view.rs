@@ -1,19 +1,22 @@
 //! The part of a Pod that decides its fate: what a watch decodes, and nothing more.
 //!
-//! `spec` (but for the node) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
+//! `spec` (but for the node and the deadline) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::core::NamespaceResourceScope as Namespaced;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// A Pod without what does not change after its create.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct PodView {
-    /// Name, uid, resourceVersion, labels and deletionTimestamp.
+    /// Name, uid, resourceVersion, labels, our own annotations and deletionTimestamp.
     #[serde(default, deserialize_with = "trimmed")]
     pub metadata: ObjectMeta,
     /// Where it runs.
@@ -24,12 +27,14 @@ pub struct PodView {
     pub status: PodStatus,
 }
 
-/// The one field of a Pod's `spec` that the cluster fills in later.
+/// The fields of a Pod's `spec` that its fate hangs on.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SpecView {
     /// The node, once there is one.
     pub node_name: Option<String>,
+    /// The seconds after which the kubelet ends it.
+    pub active_deadline_seconds: Option<i64>,
 }
 
 /// The fields of `ObjectMeta` that are read; all others are skipped without being built.
@@ -40,11 +45,46 @@ struct Meta {
     namespace: Option<String>,
     uid: Option<String>,
     resource_version: Option<String>,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+    annotations: OurAnnotations,
     deletion_timestamp: Option<Time>,
 }
 
-fn trimmed<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+/// The annotations of kubegrader alone: others' may be long, and are skipped.
+#[derive(Default)]
+struct OurAnnotations(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for OurAnnotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ours;
+        impl<'de> Visitor<'de> for Ours {
+            type Value = OurAnnotations;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(OurAnnotations::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut ours = BTreeMap::new();
+                while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+                    if key.starts_with("kubegrader.io/") {
+                        ours.insert(key.into_owned(), map.next_value()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(OurAnnotations(ours))
+            }
+        }
+        deserializer.deserialize_any(Ours)
+    }
+}
+
+fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let meta = Meta::deserialize(deserializer)?;
     Ok(ObjectMeta {
         name: meta.name,
@@ -52,6 +92,7 @@ fn trimmed<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ObjectMe
         uid: meta.uid,
         resource_version: meta.resource_version,
         labels: Some(meta.labels),
+        annotations: Some(meta.annotations.0),
         deletion_timestamp: meta.deletion_timestamp,
         ..ObjectMeta::default()
     })
@@ -63,6 +104,13 @@ impl PodView {
     pub fn label(&self, key: &str) -> Option<&str> {
         let labels = self.metadata.labels.as_ref()?;
         labels.get(key).map(String::as_str)
+    }
+
+    /// The value of one of kubegrader's own annotations, if the Pod has it.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        let annotations = self.metadata.annotations.as_ref()?;
+        annotations.get(key).map(String::as_str)
     }
 
     /// The uid, empty where an API server left it out.

@@ -2,14 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{EnvVar, LocalObjectReference, Toleration, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, LocalObjectReference, PodSpec, Toleration, Volume, VolumeMount,
+};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::embedded::name_rules::{label_value_faults, qualified_name_faults, subdomain_faults};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::manifest::Manifest;
+use crate::overlay::overlay;
+use crate::resources::Resources;
+use crate::security::Security;
 use crate::typed::typed;
+
+/// The label that hands a Pod to a queue of Kueue ("Run Plain Pods").
+const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 
 /// What a submission's pod is made of; the fields are the executor's traits.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -43,6 +52,22 @@ pub struct Request {
     pub node_selector: BTreeMap<String, String>,
     /// The user id of the container.
     pub run_as_user: Option<i64>,
+    /// The group that owns the volumes which can be given to one.
+    pub fs_group: Option<i64>,
+    /// What the container may use.
+    pub resources: Resources,
+    /// What its process may do.
+    pub security: Security,
+    /// The service account, whose token the container then gets.
+    pub service_account: Option<String>,
+    /// The Pod's `PriorityClass`.
+    pub priority_class_name: Option<String>,
+    /// The `LocalQueue` of Kueue that the Pod waits in.
+    pub queue_name: Option<String>,
+    /// Fields of `PodSpec` that replace those made here.
+    pub extra_pod_config: Map<String, Value>,
+    /// Fields of `Container` that replace those made here.
+    pub extra_container_config: Map<String, Value>,
 }
 
 impl Request {
@@ -52,57 +77,120 @@ impl Request {
     /// [`Error::InvalidPod`] names the trait and the entry at fault, [`Error::InvalidImage`] the image.
     pub fn manifest(&self) -> Result<Manifest> {
         let image = Image::parse(&self.image)?;
+        self.check_names()?;
         let volumes = self.volumes()?;
         let mounts = self.mounts(&volumes)?;
-        let mut container = json!({
-            "name": "autograde",
-            "image": image.as_str(),
-            "args": self.args,
-            "env": list::<EnvVar>("env", &self.env)?,
-            "resources": {},
-            "securityContext": {},
-            "volumeMounts": mounts,
-        });
-        set(
-            &mut container,
-            "imagePullPolicy",
-            self.image_pull_policy
-                .as_ref()
-                .filter(|policy| !policy.is_empty()),
-        );
-        set(&mut container, "workingDir", self.working_dir.as_ref());
-        set(
-            &mut container["securityContext"],
-            "runAsUser",
-            self.run_as_user,
-        );
+        let container = self.container(&image, &mounts)?;
         let mut spec = json!({
             "containers": [container],
             "restartPolicy": "Never",
             "securityContext": {},
             "volumes": volumes,
         });
+        let context = &mut spec["securityContext"];
+        set(context, "fsGroup", self.fs_group);
         let secrets = self.pull_secrets()?;
         set(
             &mut spec,
             "imagePullSecrets",
-            Some(secrets).filter(|secrets| !secrets.is_empty()),
+            filled(secrets, Vec::is_empty),
         );
         let tolerations = list::<Toleration>("tolerations", &self.tolerations)?;
+        set(&mut spec, "tolerations", filled(tolerations, Vec::is_empty));
+        let selector = filled(&self.node_selector, |selector| selector.is_empty());
+        set(&mut spec, "nodeSelector", selector);
         set(
             &mut spec,
-            "tolerations",
-            Some(tolerations).filter(|tolerations| !tolerations.is_empty()),
+            "serviceAccountName",
+            self.service_account.as_ref(),
         );
         set(
             &mut spec,
-            "nodeSelector",
-            Some(&self.node_selector).filter(|selector| !selector.is_empty()),
+            "priorityClassName",
+            self.priority_class_name.as_ref(),
         );
+        if self.service_account.is_none() && !self.security.keeps_token() {
+            spec["automountServiceAccountToken"] = json!(false);
+        }
+        overlay::<PodSpec>("extra_pod_config", &mut spec, &self.extra_pod_config)?;
+        let mut labels = json!(self.labels);
+        if !self.labels.contains_key(QUEUE) {
+            set(&mut labels, QUEUE, self.queue_name.as_ref());
+        }
         Manifest::new(json!({
-            "metadata": {"name": self.name, "labels": self.labels, "annotations": self.annotations},
+            "metadata": {"name": self.name, "labels": labels, "annotations": self.annotations},
             "spec": spec,
         }))
+    }
+
+    fn container(&self, image: &Image, mounts: &[VolumeMount]) -> Result<Value> {
+        self.resources.check()?;
+        let mut container = json!({
+            "name": "autograde",
+            "image": image.as_str(),
+            "args": self.args,
+            "env": list::<EnvVar>("env", &self.env)?,
+            "resources": self.resources.to_value(),
+            "securityContext": {},
+            "volumeMounts": mounts,
+        });
+        let policy = self.image_pull_policy.as_ref();
+        let policy = policy.filter(|policy| !policy.is_empty());
+        set(&mut container, "imagePullPolicy", policy);
+        set(&mut container, "workingDir", self.working_dir.as_ref());
+        let context = &mut container["securityContext"];
+        set(context, "runAsUser", self.run_as_user);
+        self.security.restrict_container(context);
+        overlay::<Container>(
+            "extra_container_config",
+            &mut container,
+            &self.extra_container_config,
+        )?;
+        Ok(container)
+    }
+
+    /// Checks the parts that are given, each by itself: what a site's config can be told when it is loaded, long before
+    /// there is a submission. Neither name nor image is looked at.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPod`] names the trait and the entry at fault.
+    pub fn check(&self) -> Result<()> {
+        self.check_names()?;
+        self.resources.check()?;
+        self.pull_secrets()?;
+        list::<EnvVar>("env", &self.env)?;
+        list::<Toleration>("tolerations", &self.tolerations)?;
+        list::<VolumeMount>("volume_mounts", &self.volume_mounts)?;
+        self.volumes()?;
+        overlay::<PodSpec>("extra_pod_config", &mut json!({}), &self.extra_pod_config)?;
+        let container = &self.extra_container_config;
+        overlay::<Container>("extra_container_config", &mut json!({}), container)
+    }
+
+    fn check_names(&self) -> Result<()> {
+        for (field, labels) in [
+            ("labels", &self.labels),
+            ("node_selector", &self.node_selector),
+        ] {
+            for (key, value) in labels {
+                check_name(&format!("{field}, key {key:?}"), qualified_name_faults(key))?;
+                check_name(&format!("{field}[{key:?}]"), label_value_faults(value))?;
+            }
+        }
+        for key in self.annotations.keys() {
+            // Annotations' keys may be written in capitals, which labels' prefixes may not.
+            let faults = qualified_name_faults(&key.to_lowercase());
+            check_name(&format!("annotations, key {key:?}"), faults)?;
+        }
+        for (field, name) in [
+            ("service_account", &self.service_account),
+            ("priority_class_name", &self.priority_class_name),
+            ("queue_name", &self.queue_name),
+        ] {
+            check_name(field, name.as_deref().map_or(Vec::new(), subdomain_faults))?;
+        }
+        let queue = self.queue_name.as_deref().unwrap_or_default();
+        check_name("queue_name", label_value_faults(queue))
     }
 
     fn volumes(&self) -> Result<Vec<Volume>> {
@@ -165,6 +253,17 @@ where
 {
     let one = |(at, value): (usize, &Value)| typed(&format!("{field}[{at}]"), value.clone());
     values.iter().enumerate().map(one).collect()
+}
+
+fn check_name(field: &str, faults: Vec<String>) -> Result<()> {
+    match faults.into_iter().next() {
+        Some(fault) => Err(invalid(field.to_owned(), fault)),
+        None => Ok(()),
+    }
+}
+
+fn filled<T>(value: T, is_empty: impl Fn(&T) -> bool) -> Option<T> {
+    Some(value).filter(|value| !is_empty(value))
 }
 
 fn set<T: serde::Serialize>(object: &mut Value, key: &str, value: Option<T>) {

@@ -99,13 +99,22 @@ fn rename_lost(given: &mut Value, kept: &Value) -> bool {
     }
 }
 
-fn camel_case(key: &str) -> String {
-    let mut words = key.split('_');
+/// Kubernetes' own name for a field that is written in `snake_case`, as the official Python client does.
+pub(crate) fn camel_case(key: &str) -> String {
+    // `_exec` of the official client: `exec` was a word of Python's own once.
+    let mut words = key.trim_start_matches('_').split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |mut name, word| {
-        // Kubernetes writes these in capitals: hostIP, diskURI, volumeID.
-        if matches!(word, "id" | "ip" | "pid" | "uid" | "uri") {
+        // Kubernetes writes these in capitals: hostIP, diskURI, downwardAPI.
+        if matches!(
+            word,
+            "api" | "fqdn" | "id" | "io" | "ip" | "ipc" | "pid" | "uid" | "uri" | "uuid"
+        ) {
             name.push_str(&word.to_ascii_uppercase());
+            return name;
+        }
+        if word == "wwns" {
+            name.push_str("WWNs");
             return name;
         }
         let mut letters = word.chars();

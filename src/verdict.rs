@@ -225,6 +225,7 @@ fn phase_and_exit_code(pod: &PodView) -> (Phase, Option<i32>) {
     let exit_code = worst.map(|end| end.exit_code);
     let phase = match pod.status.phase.as_deref() {
         Some("Succeeded") => Phase::Succeeded,
+        Some("Failed") if exit_code == Some(0) && ended_before_deadline(pod) => Phase::Succeeded,
         Some("Failed") => Phase::Failed,
         _ if exit_code == Some(0) => Phase::Succeeded,
         _ => Phase::Failed,
@@ -275,6 +276,7 @@ fn pod_reason(pod: &PodView) -> Option<(Cause, String)> {
         .filter(|reason| !reason.is_empty())?;
     let message = pod.status.message.as_deref().unwrap_or_default();
     let cause = match reason {
+        "DeadlineExceeded" if ended_before_deadline(pod) => return None,
         "DeadlineExceeded" if has_run(pod) => Cause::DeadlineExceeded,
         "DeadlineExceeded" => Cause::DeadlineExceededBeforeStart,
         // The kubelet's words for a pod that wrote more than its own limit; pressure on the node reads otherwise.
@@ -286,6 +288,20 @@ fn pod_reason(pod: &PodView) -> Option<(Cause, String)> {
         other => Cause::Other(other.to_owned()),
     };
     Some((cause, with_message(reason, message)))
+}
+
+/// Whether the containers had ended by themselves when the deadline struck, before the kubelet wrote the phase: it then
+/// says that the deadline ended them (docs/pod-lives.md, fact 4). Both times are the node's, in whole seconds.
+fn ended_before_deadline(pod: &PodView) -> bool {
+    let begun = pod.status.start_time.as_ref();
+    let (Some(begun), Some(deadline)) = (begun, pod.spec.active_deadline_seconds) else {
+        return false;
+    };
+    let ended_in_time = |status: &ContainerStatus| {
+        let finished = terminated(status).and_then(|end| Some(end.finished_at.as_ref()?.0));
+        finished.is_some_and(|at| at.duration_since(begun.0).as_secs() < deadline)
+    };
+    pod.all_terminated() && pod.containers().iter().all(ended_in_time)
 }
 
 /// Somebody else has asked for the deletion of a Pod that had not succeeded.
@@ -310,7 +326,7 @@ fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
         return match phase {
             Phase::Succeeded => (Cause::Completed, "the pod succeeded".to_owned()),
             _ => (
-                Cause::Error,
+                Cause::Unexplained,
                 with_message(
                     "the pod failed",
                     pod.status.message.as_deref().unwrap_or_default(),

@@ -25,7 +25,9 @@ impl Waiting {
             Cause::ErrImagePull
             | Cause::CreateContainerConfigError
             | Cause::CreateContainerError => 30,
-            Cause::RegistryUnavailable | Cause::ImageInspectError => 300,
+            // The kubelet itself gives a mount two minutes.
+            Cause::FailedMount => 120,
+            Cause::RegistryUnavailable | Cause::ImageInspectError | Cause::VolumeUnavailable => 300,
             _ => return None,
         };
         Some(Duration::from_secs(seconds))

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
-import secrets
-import ssl
 import sysconfig
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kubegrader
 import pytest
-from kubernetes import client, config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from kubegrader.testing import KubeCluster
+    from kubernetes.client import CoreV1Api
+
+pytest_plugins = ["pytester"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubeconfig", help="run on this cluster instead of the embedded one")
+    parser.addoption(
+        "--apiserver-pid", type=int, help="that cluster's API server, a process that may be killed"
+    )
     parser.addoption("--image", default="busybox", help="an image with sh, for that cluster")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if given := config.getoption("--kubeconfig"):
+        config.option.kubegrader_kubeconfig = given
+    # An embedded cluster's containers find grader-convert where this Python has it.
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
 
 
 @pytest.fixture(scope="session")
@@ -28,42 +37,25 @@ def image(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def is_embedded(request: pytest.FixtureRequest) -> bool:
-    return request.config.getoption("--kubeconfig") is None
+def is_embedded(kube_cluster_session: KubeCluster) -> bool:
+    return kube_cluster_session.is_embedded
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(request: pytest.FixtureRequest) -> Iterator[str]:
-    given = request.config.getoption("--kubeconfig")
-    if given is not None:
-        yield str(Path(given).resolve())
-        return
-    # Its containers find grader-convert where this Python has it.
-    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
-    with kubegrader.EmbeddedCluster() as embedded:
-        yield embedded.kubeconfig
+def kubeconfig(kube_cluster_session: KubeCluster) -> str:
+    return kube_cluster_session.kubeconfig
 
 
 @pytest.fixture(scope="session")
-def api(kubeconfig: str) -> client.CoreV1Api:
+def api(kube_cluster_session: KubeCluster) -> CoreV1Api:
     """The official client, which sees what is really there."""
-    configuration = client.Configuration()
-    config.load_kube_config(kubeconfig, client_configuration=configuration)
-    api = client.CoreV1Api(client.ApiClient(configuration))
-    # Verified as kubectl does: Python 3.13 refuses an authority without extensions that many lack.
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    api.api_client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
-    return api
+    return kube_cluster_session.core_v1()
 
 
 @pytest.fixture(scope="session")
-def namespace(api: client.CoreV1Api) -> Iterator[str]:
+def namespace(kube_cluster_session: KubeCluster) -> str:
     """A namespace of this run's own, so that two runs at once never meet."""
-    name = f"kubegrader-test-{secrets.token_hex(4)}"
-    api.create_namespace({"metadata": {"name": name}})
-    yield name
-    api.delete_namespace(name)
+    return kube_cluster_session.namespace
 
 
 @pytest.fixture

@@ -2,17 +2,13 @@
 
 mod support;
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request, Response, StatusCode};
+use axum::http::Method;
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::cluster::Cluster;
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
@@ -20,84 +16,19 @@ use serde_json::{Value, json};
 use support::{PODS, call, get, patch, without_kubelet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
-/// What happens to a request instead of its answer.
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    /// It never arrives.
-    Refused,
-    /// It is done, and the answer is lost.
-    AnswerLost,
-    /// It is answered with this code and an HTML page, as a proxy does.
-    Proxy(u16),
-    /// It is never answered.
-    Hangs,
-}
+/// It is never answered, as far as anybody waits.
+const HANGS: Fault = Fault::Latency(Duration::from_hours(1));
+/// No answer from the API server, but one from its storage that has trouble.
+const STORAGE: Fault = Fault::InternalError { retry_after: None };
+const SHUTTING_DOWN: Fault = Fault::Unavailable { retry_after: 1 };
 
-/// The next requests of a kind meet these faults, in order.
-#[derive(Clone, Default)]
-struct Faults(Arc<Mutex<Vec<Rule>>>);
-
-/// A method, the end of a path, and the faults of such requests.
-type Rule = (Method, &'static str, VecDeque<Fault>);
-
-impl Faults {
-    fn on(self, method: Method, ends: &'static str, faults: &[Fault]) -> Self {
-        self.0
-            .lock()
-            .unwrap()
-            .push((method, ends, faults.iter().copied().collect()));
-        self
-    }
-
-    fn next(&self, request: &Request<kube::client::Body>) -> Option<Fault> {
-        let mut all = self.0.lock().unwrap();
-        let is_watch = request
-            .uri()
-            .query()
-            .is_some_and(|query| query.contains("watch"));
-        let meets = |(method, ends, _): &&mut Rule| {
-            method == request.method() && request.uri().path().ends_with(*ends) && !is_watch
-        };
-        all.iter_mut().find(meets)?.2.pop_front()
-    }
-}
-
-/// A client of the embedded server whose requests meet faults.
-fn cluster(embedded: &EmbeddedCluster, faults: Faults) -> Cluster {
-    let router = embedded.router();
-    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-        let (router, fault) = (router.clone(), faults.next(&request));
-        async move { answer(router, request, fault).await }
-    });
-    Cluster::with_client(kube::Client::new(service, "default"), "in-process")
-}
-
-async fn answer(
-    router: Router,
-    request: Request<kube::client::Body>,
-    fault: Option<Fault>,
-) -> Result<Response<Body>, std::io::Error> {
-    let lost = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    match fault {
-        Some(Fault::Refused) => return Err(std::io::ErrorKind::ConnectionRefused.into()),
-        Some(Fault::Hangs) => std::future::pending().await,
-        Some(Fault::Proxy(code)) => {
-            let page = Body::from("<html><body><h1>Bad Gateway</h1></body></html>");
-            let mut response = Response::new(page);
-            *response.status_mut() = StatusCode::from_u16(code).unwrap();
-            return Ok(response);
-        }
-        Some(Fault::AnswerLost) | None => {}
-    }
-    let answered: Result<_, Infallible> = router.oneshot(request.map(Body::new)).await;
-    let Ok(response) = answered;
-    if matches!(fault, Some(Fault::AnswerLost)) {
-        Err(lost())
-    } else {
-        Ok(response)
-    }
+/// A client of the embedded server whose requests meet these faults.
+fn cluster<const N: usize>(embedded: &EmbeddedCluster, rules: [Rule; N]) -> Cluster {
+    rules
+        .into_iter()
+        .for_each(|rule| embedded.faults().add(rule));
+    Cluster::with_client(embedded.client("default"), "in-process")
 }
 
 fn manifest(changes: Value) -> Manifest {
@@ -160,13 +91,9 @@ fn seconds(seconds: u64) -> Option<Duration> {
 async fn a_pod_whose_status_is_set_by_anybody_is_run_to_its_end_and_deleted() {
     let embedded = without_kubelet();
     let playing = play(&embedded, succeeded());
-    let outcome = run_pod(
-        &cluster(&embedded, Faults::default()),
-        json!({}),
-        RunOptions::default(),
-    )
-    .await
-    .unwrap();
+    let outcome = run_pod(&cluster(&embedded, []), json!({}), RunOptions::default())
+        .await
+        .unwrap();
     playing.await.unwrap();
     assert_eq!(outcome.verdict.cause, Cause::Completed);
     assert_eq!(pods(&embedded).await, Vec::<Value>::new());
@@ -176,13 +103,13 @@ async fn a_pod_whose_status_is_set_by_anybody_is_run_to_its_end_and_deleted() {
 async fn a_create_that_fails_for_a_while_is_repeated() {
     for fault in [
         Fault::Refused,
-        Fault::Proxy(502),
-        Fault::Proxy(503),
-        Fault::Proxy(500),
-        Fault::Hangs,
+        Fault::BadGateway,
+        SHUTTING_DOWN,
+        STORAGE,
+        HANGS,
     ] {
         let embedded = without_kubelet();
-        let faults = Faults::default().on(Method::POST, "/pods", &[fault; 2]);
+        let faults = [Rule::new(fault).verb(Verb::Create).times(2)];
         let playing = play(&embedded, succeeded());
         let outcome = run_pod(
             &cluster(&embedded, faults),
@@ -202,7 +129,7 @@ async fn a_create_that_fails_for_a_while_is_repeated() {
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_answer_is_lost_makes_no_second_pod() {
     let embedded = without_kubelet();
-    let faults = Faults::default().on(Method::POST, "/pods", &[Fault::AnswerLost]);
+    let faults = [Rule::new(Fault::ResetAfter).verb(Verb::Create).times(1)];
     let playing = play(&embedded, succeeded());
     let outcome = run_pod(
         &cluster(&embedded, faults),
@@ -219,7 +146,7 @@ async fn a_create_whose_answer_is_lost_makes_no_second_pod() {
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_stays_away_is_told_after_half_a_minute() {
     let embedded = without_kubelet();
-    let faults = Faults::default().on(Method::POST, "/pods", &[Fault::Refused; 1000]);
+    let faults = [Rule::new(Fault::Refused).verb(Verb::Create)];
     let began = Instant::now();
     let error = run_pod(
         &cluster(&embedded, faults),
@@ -244,7 +171,7 @@ async fn an_api_server_that_stays_away_is_told_after_half_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn a_proxys_html_page_is_told_in_words() {
     let embedded = without_kubelet();
-    let faults = Faults::default().on(Method::POST, "/pods", &[Fault::Proxy(502); 1000]);
+    let faults = [Rule::new(Fault::BadGateway).verb(Verb::Create)];
     let error = run_pod(
         &cluster(&embedded, faults),
         json!({}),
@@ -254,17 +181,18 @@ async fn a_proxys_html_page_is_told_in_words() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "creating pod default/p: Bad Gateway (502): Bad Gateway"
+        "creating pod default/p: Bad Gateway (502): 502 Bad Gateway 502 Bad Gateway nginx"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn neither_a_log_nor_a_delete_that_fails_spoils_a_success() {
-    for fault in [Fault::Proxy(500), Fault::Refused, Fault::AnswerLost] {
+    for fault in [STORAGE, Fault::Refused, Fault::ResetAfter] {
         let embedded = without_kubelet();
-        let faults = Faults::default()
-            .on(Method::GET, "/log", &[fault; 1000])
-            .on(Method::DELETE, "/p", &[fault; 2]);
+        let faults = [
+            Rule::new(fault).verb(Verb::Log),
+            Rule::new(fault).verb(Verb::Delete).times(2),
+        ];
         let playing = play(&embedded, succeeded());
         let outcome = run_pod(
             &cluster(&embedded, faults),
@@ -291,7 +219,7 @@ async fn a_pod_that_does_not_start_is_given_up_within_a_second_of_its_time_and_d
         start_timeout: seconds(30),
         ..RunOptions::default()
     };
-    let error = run_pod(&cluster(&embedded, Faults::default()), json!({}), options)
+    let error = run_pod(&cluster(&embedded, []), json!({}), options)
         .await
         .unwrap_err();
     assert_eq!(error.verdict().unwrap().cause, Cause::StartTimeout);
@@ -313,7 +241,7 @@ async fn a_pod_that_runs_too_long_is_stopped_within_a_second_of_its_time_and_is_
         timeout: seconds(60),
         ..RunOptions::default()
     };
-    let outcome = run_pod(&cluster(&embedded, Faults::default()), json!({}), options)
+    let outcome = run_pod(&cluster(&embedded, []), json!({}), options)
         .await
         .unwrap();
     playing.await.unwrap();
@@ -337,7 +265,7 @@ async fn time_behind_a_scheduling_gate_does_not_count() {
         start_timeout: seconds(30),
         ..RunOptions::default()
     };
-    let cluster = cluster(&embedded, Faults::default());
+    let cluster = cluster(&embedded, []);
     let running = run_pod(&cluster, json!({}), options);
     let ending = async {
         sleep(Duration::from_secs(3600)).await;
@@ -390,13 +318,9 @@ async fn a_registry_that_hiccups_is_waited_for_and_a_wrong_name_is_not() {
         let embedded = without_kubelet();
         let playing = play(&embedded, status);
         let began = Instant::now();
-        let error = run_pod(
-            &cluster(&embedded, Faults::default()),
-            json!({}),
-            RunOptions::default(),
-        )
-        .await
-        .unwrap_err();
+        let error = run_pod(&cluster(&embedded, []), json!({}), RunOptions::default())
+            .await
+            .unwrap_err();
         playing.await.unwrap();
         assert_eq!(error.verdict().unwrap().cause, cause);
         assert_eq!(began.elapsed().as_secs(), patience, "{cause}");
@@ -411,7 +335,7 @@ async fn an_exit_code_waits_for_the_phase_which_may_acquit_the_student() {
     status["containerStatuses"][0]["state"]["terminated"] =
         json!({"exitCode": 137, "reason": "Error"});
     let playing = play(&embedded, status);
-    let cluster = cluster(&embedded, Faults::default());
+    let cluster = cluster(&embedded, []);
     let running = run_pod(&cluster, json!({}), RunOptions::default());
     let evicting = async {
         sleep(Duration::from_secs(1)).await;
@@ -440,7 +364,7 @@ async fn an_exit_code_waits_for_the_phase_which_may_acquit_the_student() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_run_deletes_its_pod_even_while_the_answer_to_its_create_is_lost() {
     let embedded = without_kubelet();
-    let faults = Faults::default().on(Method::POST, "/pods", &[Fault::AnswerLost]);
+    let faults = [Rule::new(Fault::ResetAfter).verb(Verb::Create).times(1)];
     let cluster = cluster(&embedded, faults);
     let cancel = CancellationToken::new();
     let steps = Steps::default();
@@ -468,9 +392,10 @@ async fn a_cancelled_run_deletes_its_pod_even_while_the_answer_to_its_create_is_
 #[tokio::test(start_paused = true)]
 async fn a_create_that_is_given_up_leaves_no_pod_although_it_was_applied() {
     let embedded = without_kubelet();
-    let faults = Faults::default()
-        .on(Method::POST, "/pods", &[Fault::AnswerLost])
-        .on(Method::GET, "/p", &[Fault::Refused; 3]);
+    let faults = [
+        Rule::new(Fault::ResetAfter).verb(Verb::Create).times(1),
+        Rule::new(Fault::Refused).verb(Verb::Get).times(3),
+    ];
     let cluster = cluster(&embedded, faults);
     let cancel = CancellationToken::new();
     let steps = Steps::default();
@@ -518,7 +443,7 @@ async fn a_finished_pod_of_the_same_submission_is_replaced_and_a_strangers_is_no
             &json!({"status": succeeded()}),
         )
         .await;
-        let cluster = cluster(&embedded, Faults::default());
+        let cluster = cluster(&embedded, []);
         let options = RunOptions {
             submission: Some("7".to_owned()),
             start_timeout: seconds(1),
@@ -530,4 +455,113 @@ async fn a_finished_pod_of_the_same_submission_is_replaced_and_a_strangers_is_no
         assert_eq!(matches!(error, Error::NameTaken { .. }), taken, "{error}");
         assert_eq!(pods(&embedded).await.len(), usize::from(taken));
     }
+}
+
+/// A pod that somebody else has created; gives its uid.
+async fn created_elsewhere(embedded: &EmbeddedCluster) -> String {
+    let body = manifest(json!({})).to_value().to_string();
+    let (code, pod) = call(
+        &embedded.router(),
+        Method::POST,
+        PODS,
+        "application/json",
+        body,
+    )
+    .await;
+    assert_eq!(code, 201, "{pod}");
+    pod["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_there_already_is_followed_to_its_end_without_a_label_and_deleted() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        uid: Some(created_elsewhere(&embedded).await),
+        ..RunOptions::default()
+    };
+    let cluster = cluster(&embedded, []);
+    let playing = async {
+        // Long after the watch has shown that it knows nothing of the pod.
+        sleep(Duration::from_secs(60)).await;
+        play(&embedded, succeeded()).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(run_pod(&cluster, json!({}), options), playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(pods(&embedded).await, Vec::<Value>::new());
+    let sent = cluster.requests().counts();
+    assert!(sent.contains(&("create", 0)), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_followed_pod_that_is_gone_is_told_as_lost() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        uid: Some("no-such-uid".to_owned()),
+        ..RunOptions::default()
+    };
+    let error = run_pod(&cluster(&embedded, []), json!({}), options).await;
+    assert!(matches!(error, Err(Error::Lost { .. })), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_pod_is_left_to_the_caller_and_its_log_with_it() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        keep: true,
+        log_limit: 0,
+        ..RunOptions::default()
+    };
+    let playing = play(&embedded, succeeded());
+    let cluster = cluster(&embedded, []);
+    let outcome = run_pod(&cluster, json!({}), options).await.unwrap();
+    playing.await.unwrap();
+    assert_eq!(outcome.logs, None);
+    assert_eq!(pods(&embedded).await.len(), 1);
+    let sent = cluster.requests().counts();
+    assert!(
+        sent.contains(&("log", 0)) && sent.contains(&("delete", 0)),
+        "{sent:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_pod_that_does_not_start_is_left_and_one_that_is_cancelled_is_not() {
+    let embedded = without_kubelet();
+    let options = RunOptions {
+        keep: true,
+        start_timeout: seconds(3),
+        ..RunOptions::default()
+    };
+    let cluster = cluster(&embedded, []);
+    let error = run_pod(&cluster, json!({}), options.clone()).await;
+    assert!(matches!(error, Err(Error::NotStarted { .. })), "{error:?}");
+    assert_eq!(pods(&embedded).await.len(), 1);
+    let (code, _) = call(
+        &embedded.router(),
+        Method::DELETE,
+        &format!("{PODS}/p"),
+        "application/json",
+        json!({"gracePeriodSeconds": 0}).to_string(),
+    )
+    .await;
+    assert_eq!(code, 200);
+
+    let cancel = CancellationToken::new();
+    let steps = Steps::default();
+    let running = run(
+        &cluster,
+        manifest(json!({})),
+        options,
+        &steps,
+        cancel.clone(),
+    );
+    let cancelling = async {
+        while pods(&embedded).await.is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        cancel.cancel();
+    };
+    let (error, ()) = tokio::join!(running, cancelling);
+    assert!(matches!(error, Err(Error::Cancelled { .. })), "{error:?}");
+    assert_eq!(pods(&embedded).await, Vec::<Value>::new());
 }

@@ -13,22 +13,7 @@ from pathlib import Path
 
 import kubegrader
 import pytest
-from pods import script, until
-
-
-def processes(marker: str) -> list[str]:
-    """Name the processes that sleep for that long."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes()
-        except OSError:  # it has just ended
-            continue
-        if command == f"sleep\0{marker}\0".encode():
-            found.append(entry.name)
-    return found
+from pods import processes, script, until
 
 
 def test_its_kubeconfig_is_the_users_own_and_goes_with_it() -> None:

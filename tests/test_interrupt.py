@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import kubegrader
 import pytest
+from child import Child
 from pods import names, script, until
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
-
-PRELUDE = """
-import os, signal, sys, threading, time
-import kubegrader
-
-kubeconfig, namespace, image, name = sys.argv[1:]
-cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
-
-def pod(text, name=name):
-    container = {"name": "main", "image": image, "command": ["sh", "-c", text]}
-    return {"metadata": {"name": name}, "spec": {"containers": [container]}}
-"""
-
-
-class Child:
-    """A Python of its own that runs a pod."""
-
-    def __init__(self, code: str, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + textwrap.dedent(code), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def ends(self) -> tuple[int, str, str]:
-        """Wait for the end: exit code, stdout and stderr."""
-        out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, out.strip(), err
 
 
 @pytest.mark.parametrize(

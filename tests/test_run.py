@@ -191,13 +191,22 @@ def test_without_adoption_the_pod_of_an_earlier_run_is_stopped_and_replaced(
 ) -> None:
     first = cluster.submit(script(image, "sleep 600", "replaced"), submission="10")
     until(lambda: "replaced" in names(api, namespace))
+    assert first.detach()
     second = cluster.run(script(image, "echo second", "replaced"), submission="10", adopt=False)
     assert second.logs == "second\n"
-    with pytest.raises(kubegrader.PodLostError) as lost:
-        first.wait()
-    verdict = lost.value.verdict
-    assert verdict is not None
-    assert (verdict.cause, verdict.blame, verdict.retryable) == ("Deleted", "cluster", True)
+    assert "replaced" not in names(api, namespace)
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+def test_the_pod_of_a_run_that_lives_is_neither_adopted_nor_replaced(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str, *, adopt: bool
+) -> None:
+    first = cluster.submit(script(image, "sleep 600", "busy"), submission="11")
+    until(lambda: "busy" in names(api, namespace))
+    with pytest.raises(kubegrader.NameTakenError, match="a run of this process is at work on it"):
+        cluster.run(script(image, "echo second", "busy"), submission="11", adopt=adopt)
+    assert "busy" in names(api, namespace)
+    assert first.cancel()
 
 
 def test_a_pod_that_somebody_deletes_is_lost_to_the_cluster(

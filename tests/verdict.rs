@@ -2,7 +2,7 @@
 
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::pod_view::PodView;
-use kubegrader::verdict::{State, Verdict, deleted, judge};
+use kubegrader::verdict::{Phase, State, Verdict, deleted, judge};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -84,6 +84,26 @@ fn a_success_that_a_deadline_overtakes_stays_a_success() {
         &Cause::Completed,
         None,
         Some(0),
+    );
+}
+
+#[test]
+fn a_success_before_the_deadline_is_told_from_the_last_status_alone() {
+    let cause_and_phase = |case| {
+        let (views, _) = life(case);
+        match judge(views.last().unwrap(), false) {
+            State::Ended { verdict, .. } => (verdict.cause, verdict.phase),
+            other => panic!("{case}: {other:?}"),
+        }
+    };
+    assert_eq!(
+        cause_and_phase("deadline-exceeded-after-completed"),
+        (Cause::Completed, Phase::Succeeded)
+    );
+    // It ended with 0 as well, in the very second of the deadline: SIGTERM was trapped.
+    assert_eq!(
+        cause_and_phase("deadline-exceeded-traps-sigterm"),
+        (Cause::DeadlineExceeded, Phase::Failed)
     );
 }
 

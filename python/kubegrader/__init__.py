@@ -12,7 +12,16 @@ The executor for grader-service is in ``kubegrader.executor``.
 
 from __future__ import annotations
 
-from ._core import EmbeddedCluster, Outcome, PodRun, Timings, Verdict, __version__
+from ._core import (
+    EmbeddedCluster,
+    Faults,
+    Outcome,
+    PodRun,
+    Reaped,
+    Timings,
+    Verdict,
+    __version__,
+)
 from .cluster import Cluster
 from .exceptions import (
     ApiError,
@@ -24,6 +33,7 @@ from .exceptions import (
     PodLostError,
     PodNotStartedError,
     RunCancelledError,
+    RunDetachedError,
     UnreachableError,
 )
 
@@ -32,6 +42,7 @@ __all__ = [
     "Cluster",
     "ConfigError",
     "EmbeddedCluster",
+    "Faults",
     "ImageError",
     "InvalidPodError",
     "KubegraderError",
@@ -40,7 +51,9 @@ __all__ = [
     "PodLostError",
     "PodNotStartedError",
     "PodRun",
+    "Reaped",
     "RunCancelledError",
+    "RunDetachedError",
     "Timings",
     "UnreachableError",
     "Verdict",

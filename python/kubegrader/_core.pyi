@@ -1,5 +1,5 @@
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from logging import Logger, LoggerAdapter
 from types import TracebackType
 from typing import Any, Literal, TypedDict, final, type_check_only
@@ -9,17 +9,23 @@ from typing_extensions import Self, Unpack, disjoint_base
 __all__ = [
     "Cluster",
     "EmbeddedCluster",
+    "Faults",
     "Outcome",
     "PodRun",
+    "Reaped",
     "Timings",
     "Verdict",
     "__version__",
+    "api_request",
     "autograde_pod_name",
     "build_pod",
+    "check_request",
     "completed",
     "configured_image",
     "default_image",
+    "kubeconfig_with_namespace",
     "no_results",
+    "pod_verdict",
 ]
 
 __version__: str
@@ -41,13 +47,31 @@ class RunOptions(TypedDict, total=False):
     """The submission that the pod grades: a label, and a word in each line of the log."""
     attempt: int
     """The attempt at the submission, from 1."""
+    max_attempts: int
+    """How many attempts there may be where the cluster breaks one (evicted, preempted, node lost,
+    deleted by someone). Each is a new pod, named ``<name>-attempt-<number>`` from the second on.
+    Default 1."""
+    before_attempt: Callable[[int], object] | None
+    """What has to be done before an attempt after the first, such as putting back folders that the
+    pod before it has written to. Called in a thread of kubegrader's, with the attempt's number, when
+    nothing of the attempt before runs any more; an exception ends the run as `KubegraderError`."""
     adopt: bool
     """Whether a pod that an earlier run of the same submission and attempt left at work is taken
-    over (True, the default), or stopped and replaced."""
+    over (True, the default), or stopped and replaced. The pod of a run that is known to live
+    is neither: `NameTakenError`."""
+    uid: str | None
+    """The uid of a pod that is there already: it is not created, but watched to its end."""
+    keep: bool
+    """Whether the pod is left to the caller to delete, however it ended. One whose run is cancelled
+    is deleted all the same."""
     log_limit: int
-    """Bytes of the log that are kept, half from its beginning and half from its end."""
+    """Bytes of the log that are kept, half from its beginning and half from its end. With 0 it is
+    not read."""
     poll_interval: float
     """Seconds between two reads of a pod, at most, where watching is forbidden."""
+    reap: bool
+    """Whether pods of the same namespace and instance whose owner is gone are looked for and
+    deleted in the background, from time to time. Default True."""
     logger: Logger | LoggerAdapter[Any] | None
     """Where the steps of the run are told. None: ``logging.getLogger("kubegrader")``."""
 
@@ -94,7 +118,7 @@ class Timings:
 
     @property
     def queued(self) -> float:
-        """Seconds from the create to a node."""
+        """Seconds from the create to a node, and the wait for a quota before it."""
 
     @property
     def starting(self) -> float:
@@ -138,6 +162,10 @@ class Outcome:
     @property
     def verdict(self) -> Verdict:
         """Why it ended so, and whose fault that was."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it was, from 1."""
 
     @property
     def logs(self) -> str | None:
@@ -188,6 +216,52 @@ class PodRun:
         True when it is done; what takes longer is done in the background.
         """
 
+    def detach(self, timeout: float = 5.0) -> bool:
+        """End the run and leave its pod; wait for that for at most `timeout` seconds.
+
+        The next run of the same submission and attempt, in any process, adopts the pod at
+        whatever point it is, and no reaper takes it while it runs. Whoever waits for this run
+        gets a `RunDetachedError`.
+
+        True when it is done. False when the run had ended, or goes on: because it names no
+        submission, the pod may not be marked, or it took longer.
+        """
+
+@final
+class Reaped:
+    """What was done about a pod of which nobody may be left who owns it, and why."""
+
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+
+    @property
+    def uid(self) -> str:
+        """The pod's uid."""
+
+    @property
+    def submission(self) -> str | None:
+        """The submission that it grades, as its label says it."""
+
+    @property
+    def attempt(self) -> int | None:
+        """The attempt at the submission."""
+
+    @property
+    def action(self) -> Literal["deleted", "would delete", "left", "failed"]:
+        """What was done."""
+
+    @property
+    def reason(self) -> str:
+        """The proof that its owner is gone, or what is missing for one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as plain data."""
+
 @disjoint_base
 class Cluster:
     """A cluster that pods are run on."""
@@ -214,7 +288,16 @@ class Cluster:
     def requests(self) -> dict[str, int]:
         """How many requests were sent, by kind.
 
-        The kinds are ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete`` and ``other``.
+        The kinds are ``create``, ``get``, ``list``, ``watch``, ``log``, ``delete``, ``lease`` and
+        ``other``.
+        """
+
+    @property
+    def staleness(self) -> float:
+        """For how many seconds pods have been run without a live watch; 0.0 while it is live.
+
+        It grows where the watch is forbidden or the API server is away: each pod is then read again
+        and again. For a gauge that an operator looks at.
         """
 
     def run(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> Outcome:
@@ -231,6 +314,24 @@ class Cluster:
     def submit(self, pod: Mapping[str, Any] | object, **options: Unpack[RunOptions]) -> PodRun:
         """Begin to run a pod, in the background."""
 
+    def reap(
+        self,
+        *,
+        namespace: str | None = None,
+        instance: str = "default",
+        dry_run: bool = False,
+        finished_for: float | None = 900.0,
+        logger: Logger | LoggerAdapter[Any] | None = None,
+    ) -> list[Reaped]:
+        """Delete the pods of an instance whose owner is provably gone; tell of each what was done.
+
+        A pod whose owner may live is left, but for one that has been finished, and unchanged, for
+        `finished_for` seconds by the API server's clock (None: never). Takes about a minute where
+        a Lease has to be watched. Needs the verb ``list`` on ``pods``.
+
+        Raises `ApiError` and `UnreachableError`, when the pods cannot be listed.
+        """
+
 @final
 class EmbeddedCluster:
     """A Kubernetes API for pods in this process, whose pods run as processes of this machine.
@@ -239,7 +340,28 @@ class EmbeddedCluster:
     manager; it listens on the loopback interface, behind a random token.
     """
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, seed: int = 0) -> Self: ...
+    @property
+    def faults(self) -> Faults:
+        """What happens between its clients and its API server; nothing, until it is told."""
+
+    def restart(self, *, keep_history: bool = True, downtime: float = 0.0) -> None:
+        """Let the API server end and begin anew, while its pods go on running.
+
+        All connections and watches break, and new ones are refused for `downtime` seconds. Returns
+        at once. Without its history the server answers versions from before with 410, as after
+        etcd's compaction.
+        """
+
+    @property
+    def clock_skew(self) -> float:
+        """Seconds by which the clock of the server and its kubelet is ahead; negative: behind.
+
+        Every timestamp that they write from now on is off by so much.
+        """
+
+    @clock_skew.setter
+    def clock_skew(self, seconds: float, /) -> None: ...
     @property
     def kubeconfig(self) -> str:
         """The path of a kubeconfig for it; readable by this user alone."""
@@ -259,6 +381,57 @@ class EmbeddedCluster:
     def stop(self) -> None:
         """End it: its pods' processes are killed, its folder is removed."""
 
+@final
+class Faults:
+    """Trouble between clients and an embedded cluster, by rule and by chance.
+
+    The same seed and the same requests meet the same faults.
+
+        >>> with kubegrader.EmbeddedCluster(seed=7) as embedded:
+        ...     embedded.faults.add("reset-after", verb="create", times=1)
+        ...     embedded.faults.add("internal-error", chance=0.1)
+    """
+
+    def add(
+        self,
+        fault: str,
+        *,
+        verb: str | None = None,
+        name: str | None = None,
+        namespace: str | None = None,
+        chance: float = 1.0,
+        times: int | None = None,
+        skip: int = 0,
+        seconds: float | None = None,
+        retry_after: int | None = None,
+        at_byte: int | None = None,
+    ) -> None:
+        """Add a rule: from now on this happens to requests, or to events of watches, that match.
+
+        `fault` is one of ``latency``, ``refused``, ``reset-before``, ``reset-after``, ``cut-body``,
+        ``watch-stalled``, ``watch-closed``, ``gone``, ``bookmark-lost``, ``event-duplicated``,
+        ``event-delayed``, ``events-reordered``, ``unauthorized``, ``forbidden``, ``conflict``,
+        ``too-many-requests``, ``unavailable``, ``internal-error``, ``bad-gateway``.
+
+        `verb` is one of ``create``, ``get``, ``list``, ``watch``, ``patch``, ``update``,
+        ``delete``, ``deletecollection``, ``log``, ``other``; `name` and `namespace` are those of
+        the object. The first `skip` that match are spared, at most `times` are struck, and each
+        with the probability `chance`. `seconds`: how late, or after how long; `retry_after`:
+        seconds that the client is asked to wait; `at_byte`: how many bytes of the body arrive.
+
+        Raises ValueError for a name that there is not (it lists those that there are), and for a
+        number that the fault needs or does not have.
+        """
+
+    def clear(self) -> None:
+        """Remove all rules."""
+
+    def trace(self) -> list[str]:
+        """Tell what happened, one line a request: ``create pods default #1: reset-after, 201``."""
+
+    def seed(self, n: int) -> None:
+        """Set the seed and begin anew: counts and trace are forgotten, rules stay."""
+
 def configured_image(path: str | os.PathLike[str], lecture: str, assignment: str) -> str | None:
     """Give the image that a course's image config names for an assignment, if it does.
 
@@ -277,8 +450,34 @@ def build_pod(request: Mapping[str, Any]) -> dict[str, Any]:
     Raises `InvalidPodError` and `ImageError`, which name the trait.
     """
 
+def check_request(request: Mapping[str, Any]) -> None:
+    """Check parts of what `build_pod` takes, each by itself; neither name nor image is needed.
+
+    Raises `InvalidPodError`, which names the part and the entry.
+    """
+
 def completed() -> Verdict:
     """Give the verdict on a submission whose results are there."""
 
 def no_results(output_path: str) -> Verdict:
     """Give the verdict on a pod that succeeded and left no graded notebook in a folder."""
+
+def api_request(
+    cluster: Cluster, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> str:
+    """Send one request to a cluster's API server and give the text of its answer.
+
+    The body of a PATCH is a merge patch. Raises `ConfigError`, `ApiError` and `UnreachableError`.
+    """
+
+def kubeconfig_with_namespace(kubeconfig: str | os.PathLike[str], namespace: str) -> str:
+    """Give the text of a kubeconfig whose one context is the current one, in that namespace.
+
+    It holds credentials. Raises `ConfigError`.
+    """
+
+def pod_verdict(pod: Mapping[str, Any] | object) -> Verdict | None:
+    """Give the verdict on a pod that has ended, or that waits for something that Kubernetes names.
+
+    None for a pod that runs, or that waits for nothing in particular.
+    """

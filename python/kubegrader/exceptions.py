@@ -55,7 +55,7 @@ class UnreachableError(KubegraderError, ConnectionError):
 
 
 class NameTakenError(KubegraderError):
-    """A pod of this name is there already and belongs to somebody else."""
+    """A pod of this name is there already, and is somebody else's or of a run that lives."""
 
 
 class PodNotStartedError(KubegraderError):
@@ -71,3 +71,10 @@ class PodLostError(KubegraderError):
 
 class RunCancelledError(KubegraderError):
     """The run was cancelled through its `PodRun`; its pod is deleted."""
+
+
+class RunDetachedError(KubegraderError):
+    """The run was detached through its `PodRun`; its pod runs on.
+
+    The next run of the same submission and attempt adopts it.
+    """

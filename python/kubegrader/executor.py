@@ -12,10 +12,13 @@ decided in the Rust core.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
+
+from traitlets import TraitError
 
 try:
     from grader_service.autograding.local_grader import LocalAutogradeExecutor
@@ -30,18 +33,20 @@ except ImportError as error:
         name="grader_service",
     ) from error
 
-from . import hooks, results
-from ._core import autograde_pod_name, build_pod, configured_image
+from . import hooks, old_traits, overrides, results
+from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
 from .explain import explain
-from .hooks import plain
+from .output_folder import OutputFolder
 from .pod import GraderPod
+from .pod_request import pod_name, pod_request
+from .pod_traits import _get_image_name
 
 if TYPE_CHECKING:
     from ._core import Outcome, RunOptions, Verdict
 
-__all__ = ["GraderPod", "KubeAutogradeExecutor", "SubmissionFailedError"]
+__all__ = ["GraderPod", "KubeAutogradeExecutor", "SubmissionFailedError", "_get_image_name"]
 
 
 class SubmissionFailedError(RuntimeError):
@@ -61,13 +66,60 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     """
 
     def __init__(self, grader_service_dir: str, submission: Any, **kwargs: Any) -> None:
-        """Take the submission. Nothing here can fail for want of a cluster: see `_run`."""
-        super().__init__(grader_service_dir, submission, **kwargs)
-        self.lecture = self.assignment.lecture
+        """Take the submission. Nothing here can fail for want of a cluster: see `_run`.
+
+        Raises TraitError for a config that cannot be; the submission is then recorded as failed,
+        since the service would let it be pending for ever.
+        """
+        try:
+            super().__init__(grader_service_dir, submission, **kwargs)
+            self.lecture = self.assignment.lecture
+            if old_traits.is_set(self, "git_executable") and hasattr(self, "git_manager"):
+                self.git_manager.git_executable = self.git_executable
+        except TraitError as error:
+            self._record_misconfigured(submission, error)
+            raise
+        old_traits.tell(self)
         self.outcome: Outcome | None = None
         self.verdict: Verdict | None = None
         self._awaited_image: str | None = None
         self._awaited_pod: dict[str, Any] | None = None
+        self._output: OutputFolder | None = None
+
+    def _record_misconfigured(self, submission: Any, error: TraitError) -> None:
+        from sqlalchemy.orm import Session  # grader-service's own
+
+        self.submission = submission
+        self.session = Session.object_session(submission)
+        self.grading_logs = explain(error, None)
+        self._set_db_state(success=False)
+        if hasattr(self, "_update_submission_logs"):  # from 0.10.0 on
+            self._update_submission_logs()
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """A `kubernetes.client.CoreV1Api` of the same cluster, made when it is first asked for."""
+        from . import models  # takes about a second
+
+        api = models.api(self.kubeconfig, self.kube_context)
+        api.cluster, api.options = self._cluster(), self._run_options()
+        return api
+
+    @property
+    def input_path(self) -> str:
+        """The folder of what was handed in."""
+        folder = old_traits.folder(self, "input")
+        if folder is None:
+            return str(super().input_path)
+        return os.path.join(folder, f"submission_{self.submission.id}")  # noqa: PTH118
+
+    @property
+    def output_path(self) -> str:
+        """The folder of the results."""
+        folder = old_traits.folder(self, "output")
+        if folder is None:
+            return str(super().output_path)
+        return os.path.join(folder, f"submission_{self.submission.id}")  # noqa: PTH118
 
     # --- the pod, one method for each part that sites override; newer releases put a _ before it
 
@@ -81,18 +133,14 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
                 return image
         if self._awaited_image is not None:
             return self._awaited_image
-        return str(hooks.result(self.resolve_image_name(self.lecture, self.assignment)))
+        return str(hooks.result(old_traits.image_function(self)(self.lecture, self.assignment)))
 
     def _get_image(self) -> str:
         return self.get_image()
 
     def get_autograde_pod_name(self) -> str:
         """Name the pod: by the commit up to 0.6.3, by user and submission from 0.7.0 on."""
-        if INSTALLED.copies_files:
-            return str(self.submission.commit_hash)
-        user = getattr(self.submission, "user", None)
-        name = self.submission.username if user is None else user.name
-        return autograde_pod_name(name, self.submission.id)
+        return pod_name(self.submission)
 
     def _get_autograde_pod_name(self) -> str:
         return self.get_autograde_pod_name()
@@ -109,64 +157,8 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     def _create_env(self) -> list[Any]:
         return self.create_env()
 
-    def _cell_timeout_seconds(self) -> int:
-        """How long one cell may run: three releases, three ways to say it."""
-        if hasattr(type(self), "cell_timeout"):  # from 0.10.0 on
-            return int(self.cell_timeout)
-        if hasattr(type(self), "timeout_func"):  # from 0.2.8 on
-            return int(self.timeout_func(self.lecture))
-        return 360
-
-    def _command(self) -> list[str]:
-        copy_files = (
-            [f"--copy_files={self.assignment.allow_files}"] if INSTALLED.copies_files else []
-        )
-        return [
-            self.convert_executable,
-            "autograde",
-            "-i",
-            self.input_path,
-            "-o",
-            self.output_path,
-            "-p",
-            INSTALLED.notebooks,
-            *copy_files,
-            "--log-level=INFO",
-            f"--ExecutePreprocessor.timeout={self._cell_timeout_seconds()}",
-        ]
-
-    def _data_mounts(self) -> list[dict[str, str]]:
-        folder = f"submission_{self.submission.id}"
-        return [
-            {"name": "data", "mountPath": path, "subPath": os.path.join(relative, folder)}  # noqa: PTH118
-            for path, relative in (
-                (self.input_path, self.relative_input_path),
-                (self.output_path, self.relative_output_path),
-            )
-        ]
-
-    def _request(self) -> dict[str, Any]:
-        """Gather what the pod is made of, as plain data."""
-        tolerations = self.tolerations or []
-        return {
-            "name": self._get_autograde_pod_name(),
-            "image": self._get_image(),
-            "image_pull_policy": self.image_pull_policy or None,
-            "image_pull_secrets": plain(list(self.image_pull_secrets or [])),
-            "args": self._command(),
-            "working_dir": "/",
-            "env": plain(self._create_env()),
-            "volumes": plain([self.volume, *self.extra_volumes]),
-            "volume_mounts": plain([*self._data_mounts(), *self.extra_volume_mounts]),
-            "labels": dict(self.labels or {}),
-            "annotations": dict(self.annotations or {}),
-            "tolerations": plain([tolerations] if isinstance(tolerations, dict) else tolerations),
-            "node_selector": dict(self.resolve_node_selector(self.lecture) or {}),
-            "run_as_user": self.uid,
-        }
-
     def _make_pod_before_hook(self) -> dict[str, Any]:
-        return build_pod(self._request())
+        return build_pod(pod_request(self))
 
     def _make_pod(self) -> dict[str, Any]:
         """Make the pod's manifest and show it to the hook."""
@@ -177,22 +169,51 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             return pod
         return hooks.pre_spawn(self, pod)
 
-    def start_pod(self) -> GraderPod:
-        """Make the pod and begin to run it, in the background."""
+    def _cluster(self) -> Any:
+        return shared_cluster(self.kube_context, self.kubeconfig)
+
+    def _run_options(self) -> RunOptions:
         options: RunOptions = {
-            "namespace": self.namespace,
+            # Not self.namespace, which a subclass may read: that takes a look at the kubeconfig.
+            "namespace": self.namespace if self.trait_has_value("namespace") else None,
             "start_timeout": self.start_timeout,
             "submission": str(self.submission.id),
             # The folders were laid anew for this run: a pod of an earlier one writes elsewhere.
             "adopt": False,
             "log_limit": self.log_limit,
             "logger": self.log,
+            **overrides.options(self),
         }
-        cluster = shared_cluster(self.kube_context, self.kubeconfig)
-        return GraderPod(self._make_pod(), cluster, options, config=self.config)
+        if self.max_grading_time is not None:
+            options["timeout"] = self.max_grading_time
+        if not options.get("keep"):
+            # A pod that the subclass reads or deletes itself is the only one.
+            options["max_attempts"] = self.max_attempts
+            options["before_attempt"] = self._prepare_again
+        return options
+
+    def start_pod(self) -> GraderPod:
+        """Make the pod and begin to run it, in the background."""
+        return GraderPod(self._make_pod(), self._cluster(), self._run_options(), config=self.config)
 
     def _start_pod(self) -> GraderPod:
         return self.start_pod()
+
+    def _get_pod_logs(self, pod: GraderPod) -> str:
+        """Give the log of a pod that has ended; an override is called in place of the core."""
+        if pod.outcome is not None and pod.outcome.logs is not None:
+            return pod.outcome.logs.strip()
+        if not pod.is_kept:
+            return ""
+        log = self.client.read_namespaced_pod_log(
+            pod.name, pod.namespace, limit_bytes=self.log_limit, _preload_content=False
+        )
+        return str(log.data.decode("utf-8", "replace").strip())
+
+    def _delete_pod(self, pod: GraderPod) -> None:
+        """Delete a pod that has ended; an override is called in place of the core."""
+        if pod.is_kept or not pod.run.done:
+            pod.delete(self.client)
 
     # --- the run
 
@@ -200,23 +221,37 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         """Lay the output folder anew, up to 0.9.2; `start` does it from 0.10.0 on."""
         # From 0.3.0 to 0.4.0 a failure is lost where there is no log at all.
         self.grading_logs = ""
-        if INSTALLED.start_prepares:
-            return
-        shutil.rmtree(self.output_path, ignore_errors=True)
-        os.makedirs(self.output_path, exist_ok=True)  # noqa: PTH103
-        if hasattr(self, "_put_grades_in_assignment_properties"):  # from 0.1.47 on
-            gradebook = self._put_grades_in_assignment_properties()
-        elif hasattr(self, "_put_grades_in_gradebook"):  # from 0.1.24 on
-            gradebook = self._put_grades_in_gradebook()
-        else:
-            gradebook = self.assignment.properties
-        self._write_gradebook(gradebook)
+        if not INSTALLED.start_prepares:
+            shutil.rmtree(self.output_path, ignore_errors=True)
+            os.makedirs(self.output_path, exist_ok=True)  # noqa: PTH103
+            if hasattr(self, "_put_grades_in_assignment_properties"):  # from 0.1.47 on
+                gradebook = self._put_grades_in_assignment_properties()
+            elif hasattr(self, "_put_grades_in_gradebook"):  # from 0.1.24 on
+                gradebook = self._put_grades_in_gradebook()
+            else:
+                gradebook = self.assignment.properties
+            self._write_gradebook(gradebook)
+        self._output = OutputFolder.of(self.output_path)
 
-    def _conclude(self, outcome: Outcome) -> None:
+    def _prepare_again(self, attempt: int) -> None:
+        """Put the output folder and the gradebook back as they were before the first attempt.
+
+        It asks neither the database nor a logger: the core calls it from a thread of its own.
+
+        Raises OSError.
+        """
+        if self._output is not None:
+            self._output.restore(attempt)
+
+    def _conclude(self, pod: GraderPod) -> None:
         """Take an outcome: its log for the student, and an exception where it is no success."""
+        outcome = pod.outcome
+        if outcome is None:  # its end raises otherwise
+            return
         self.outcome = outcome
-        self.grading_logs = (outcome.logs or "").strip()
+        self.grading_logs = overrides.logs(self, pod)
         self.log.debug("Pod logs:\n%s", self.grading_logs)
+        overrides.delete(self, pod)
         self._require_success(outcome.verdict)
 
     def _require_success(self, verdict: Verdict) -> None:
@@ -239,23 +274,38 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         return SubmissionFailedError(text, verdict)
 
     async def _run_async(self) -> None:
+        pod = None
         try:
             self._prepare()
             await hooks.await_all(self)
-            pod = self._start_pod()
-            self._conclude(await pod.wait_async())
+            pod = overrides.followed(self, self._start_pod())
+            # Not wait_async: an override may ask the task for its result afterwards.
+            await pod.polling_task()
+            self._conclude(pod)
             self._require_success(await results.verdict_async(self.input_path, self.output_path))
         except Exception as error:
+            if pod is not None:
+                overrides.delete(self, pod)
             raise self._failure(error) from error
+        finally:
+            if pod is not None:
+                overrides.delete_quietly(self, pod)
 
     def _run_sync(self) -> None:
+        pod = None
         try:
             self._prepare()
-            pod = self._start_pod()
-            self._conclude(pod.wait())
+            pod = overrides.followed(self, self._start_pod())
+            pod.wait()
+            self._conclude(pod)
             self._require_success(results.verdict(self.input_path, self.output_path))
         except Exception as error:
+            if pod is not None:
+                overrides.delete(self, pod)
             raise self._failure(error) from error
+        finally:
+            if pod is not None:
+                overrides.delete_quietly(self, pod)
 
     # What start() calls: a coroutine function up to 0.4.2, a plain one from 0.5.0 on. It runs the
     # submission in a pod; a failure is an exception that says why.

@@ -1,212 +1,68 @@
-"""The traits of `KubeAutogradeExecutor`: what a site may write in its config.
+"""All traits of `KubeAutogradeExecutor`, and what is checked when one is set.
 
-Names are grader-service's own (0.1.0 to 0.12.5); new ones are KubeSpawner's where it has them.
+Names are grader-service's own (0.1.0 to 0.12.5); new ones are KubeSpawner's where it has them. A
+value that no cluster would take is a TraitError that names the trait, when the config is loaded.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
-from traitlets import (
-    Callable,
-    Dict,
-    Float,
-    HasTraits,
-    Integer,
-    List,
-    TraitError,
-    Unicode,
-    Union,
-    validate,
-)
+from traitlets import TraitError, validate
 
-from ._core import default_image
-from .releases import INSTALLED
+from ._core import check_request
+from .exceptions import InvalidPodError
+from .hooks import plain
+from .old_traits import OldTraits
+from .pod_traits import PodTraits
+from .run_traits import RunTraits
+
+_PULL_POLICIES = ("", "Always", "IfNotPresent", "Never")
 
 
-def _image_of_lecture(lecture: Any, assignment: Any = None) -> str:  # noqa: ARG001
-    """Give ``<lecture code>_image``, the default of grader-service."""
-    return default_image(lecture.code)
+def pull_secrets(value: Any) -> list[Any]:
+    """Give the secrets as a list of names and objects, however the site wrote them."""
+    return [value] if isinstance(value, (str, dict)) and value else list(value or [])
 
 
-def _no_node_selector(lecture: Any) -> None:
-    """Let a submission run on any node."""
+def tolerations(value: Any) -> list[Any]:
+    """Give the tolerations as a list, however the site wrote them."""
+    if not value:
+        return []
+    if isinstance(value, dict):
+        values = list(value.values())
+        if all(isinstance(one, dict) or hasattr(one, "attribute_map") for one in values):
+            return [_toleration(value[key]) for key in sorted(value)]
+        return [_toleration(value)]
+    return [_toleration(one) for one in value]
 
 
-class ExecutorTraits(HasTraits):
+def _toleration(value: Any) -> Any:
+    """Take a number that is written as a string, as grader-service's own trait wants its values."""
+    if not isinstance(value, dict):
+        return value
+    seconds = ("tolerationSeconds", "toleration_seconds")
+    return {
+        key: int(one) if key in seconds and isinstance(one, str) and one.isdigit() else one
+        for key, one in value.items()
+    }
+
+
+def _check(trait: str, part: str, value: Any, written: str | None = None) -> None:
+    """Check one part of a pod; `written`: how the part is called where it is at fault."""
+    try:
+        check_request({part: plain(value)})
+    except InvalidPodError as error:
+        told = str(error)
+        field = part if written is None else written
+        told = trait + told.removeprefix(field) if told.startswith(field) else f"{trait}: {told}"
+        raise TraitError(f"KubeAutogradeExecutor.{told}") from None
+
+
+class ExecutorTraits(PodTraits, RunTraits, OldTraits):
     """What a site may write below ``c.KubeAutogradeExecutor``."""
-
-    annotations = Dict(
-        allow_none=True, help="Annotations of the pod: ``{key: value}``, both strings."
-    ).tag(config=True)
-
-    convert_executable = Unicode(
-        "grader-convert",
-        help="The executable that grades, as the course's image calls it. It need not exist here.",
-    ).tag(config=True)
-
-    extra_volumes = List(
-        help="""
-        More volumes of the pod, as Kubernetes writes them (keys in camelCase or snake_case)::
-
-            c.KubeAutogradeExecutor.extra_volumes = [
-                {"name": "datasets", "persistentVolumeClaim": {"claimName": "datasets"}}
-            ]
-        """
-    ).tag(config=True)
-
-    extra_volume_mounts = List(
-        help="""
-        Where the `extra_volumes` are mounted::
-
-            c.KubeAutogradeExecutor.extra_volume_mounts = [
-                {"name": "datasets", "mountPath": "/datasets", "readOnly": True}
-            ]
-        """
-    ).tag(config=True)
-
-    image_config_path = Unicode(
-        None,
-        allow_none=True,
-        help="""
-        A JSON file that names the image of each lecture, or of each of its assignments::
-
-            {"algebra": "registry.example.org/algebra:2026",
-             "physics": {"Sheet 1": "registry.example.org/physics:1"}}
-
-        It is read for every submission. What it does not name is left to `resolve_image_name`.
-        """,
-    ).tag(config=True)
-
-    image_pull_policy = Unicode(
-        "" if INSTALLED.copies_files else "Always",
-        help="""
-        ``Always``, ``IfNotPresent``, ``Never``, or an empty string for Kubernetes' own choice.
-
-        grader-service up to 0.6.3 leaves the choice to Kubernetes; from 0.7.0 on it is ``Always``.
-        """,
-    ).tag(config=True)
-
-    image_pull_secrets = List(
-        allow_none=True,
-        help='Secrets to pull images with: names, or objects as ``{"name": "registry"}``.',
-    ).tag(config=True)
-
-    kube_context = Unicode(
-        None,
-        allow_none=True,
-        help="""
-        The context of the kubeconfig to use.
-
-        None: the service account of the pod that the service runs in, or, outside of a cluster, the
-        kubeconfig's current context.
-        """,
-    ).tag(config=True)
-
-    kubeconfig = Unicode(
-        None,
-        allow_none=True,
-        help="The kubeconfig file. None: ``$KUBECONFIG``, else ``~/.kube/config``.",
-    ).tag(config=True)
-
-    labels = Dict(allow_none=True, help="More labels of the pod: ``{key: value}``, strings.").tag(
-        config=True
-    )
-
-    log_limit = Integer(
-        1024 * 1024,
-        help="""
-        How many bytes of a pod's log are kept: the first half and the last half of them.
-
-        A notebook that prints for ever costs neither memory nor database beyond that.
-        """,
-    ).tag(config=True)
-
-    namespace = Unicode(
-        None,
-        allow_none=True,
-        help="""
-        The namespace of the pods.
-
-        None: the one of the kubeconfig's context or of the service's own pod. In another namespace,
-        the service's account needs a Role and a RoleBinding there.
-        """,
-    ).tag(config=True)
-
-    pre_spawn_hook = Callable(
-        None,
-        allow_none=True,
-        help="""
-        A function that may change a pod before it is created.
-
-        It is called with the lecture, the assignment and the pod, a `kubernetes.client.V1Pod`, and
-        returns the pod::
-
-            def hook(lecture, assignment, pod):
-                pod.spec.containers[0].image = f"registry.example.org/{lecture.code}:latest"
-                return pod
-
-            c.KubeAutogradeExecutor.pre_spawn_hook = hook
-
-        Up to grader-service 0.4.2 it may be a coroutine function.
-        """,
-    ).tag(config=True)
-
-    resolve_image_name = Callable(
-        _image_of_lecture,
-        help="""
-        A function that names the image for a lecture and an assignment.
-
-        By default ``<lecture code>_image``. Up to grader-service 0.4.2 it may be a coroutine
-        function.
-        """,
-    ).tag(config=True)
-
-    resolve_node_selector = Callable(
-        _no_node_selector,
-        help="""
-        A function that gives, for a lecture, the labels that a node must have, or None.
-
-            c.KubeAutogradeExecutor.resolve_node_selector = lambda lecture: {"pool": "grading"}
-        """,
-    ).tag(config=True)
-
-    start_timeout = Float(
-        600.0,
-        help="""
-        How long a pod may take from its create until its container runs, in seconds.
-
-        Covers waiting for a node and pulling the image; not the student's time, which is
-        ``GraderPod.max_grading_time``. Time behind a scheduling gate does not count.
-        """,
-    ).tag(config=True)
-
-    tolerations = Union(
-        [List(), Dict()],
-        default_value=None,
-        allow_none=True,
-        help="""
-        Tolerations of the pod, as a list of Kubernetes' objects::
-
-            c.KubeAutogradeExecutor.tolerations = [
-                {"key": "grading", "operator": "Exists", "effect": "NoSchedule"}
-            ]
-
-        One toleration may be written as a dict by itself.
-        """,
-    ).tag(config=True)
-
-    uid = Integer(1000, help="The user id of the pod's container.").tag(config=True)
-
-    volume = Dict(
-        help="""
-        The volume that holds ``grader_service_dir``. It must be called ``data``::
-
-            c.KubeAutogradeExecutor.volume = {
-                "name": "data", "persistentVolumeClaim": {"claimName": "grader-service"}
-            }
-        """
-    ).tag(config=True)
 
     @validate("convert_executable")
     def _validate_executable(self, proposal: Any) -> str:
@@ -214,10 +70,104 @@ class ExecutorTraits(HasTraits):
         executable: str = proposal["value"]
         return executable
 
-    @validate("start_timeout", "log_limit")
-    def _validate_positive(self, proposal: Any) -> float:
-        value: float = proposal["value"]
-        if value <= 0:
+    @validate("relative_input_path", "relative_output_path")
+    def _validate_service_dir(self, proposal: Any) -> str | None:
+        # The base class asks for its grader_service_dir, which it does not have yet, and fails.
+        path: str | None = proposal["value"]
+        if path and (Path(path).is_absolute() or os.pardir in Path(path).parts):
+            name = proposal["trait"].name
+            raise TraitError(
+                f"KubeAutogradeExecutor.{name} is {path!r}; it must be a folder below "
+                "grader_service_dir, which the volume holds"
+            )
+        return path
+
+    @validate("start_timeout", "max_grading_time")
+    def _validate_positive(self, proposal: Any) -> float | None:
+        value: float | None = proposal["value"]
+        # Not "<= 0": nan is no time either.
+        if value is not None and not value > 0:
             name = proposal["trait"].name
             raise TraitError(f"KubeAutogradeExecutor.{name} must be more than 0, and it is {value}")
         return value
+
+    @validate("cpu_guarantee", "cpu_limit", "mem_guarantee", "mem_limit")
+    def _validate_resources(self, proposal: Any) -> Any:
+        name = proposal["trait"].name
+        names = ("cpu_guarantee", "cpu_limit", "mem_guarantee", "mem_limit")
+        resources = {one: getattr(self, one) for one in names} | {name: proposal["value"]}
+        if any(isinstance(value, int) and value < 0 for value in resources.values()):
+            raise TraitError(f"KubeAutogradeExecutor.{name} must be more than 0")
+        try:
+            check_request({"resources": resources})
+        except InvalidPodError as error:
+            raise TraitError(f"KubeAutogradeExecutor.{error}") from None
+        return proposal["value"]
+
+    @validate("security", "uid")
+    def _validate_security(self, proposal: Any) -> Any:
+        name, value = proposal["trait"].name, proposal["value"]
+        uid = value if name == "uid" else self.uid
+        wants = value if name == "security" else self.trait_has_value("security") and self.security
+        if uid == 0 and wants == "restricted":
+            raise TraitError(
+                "KubeAutogradeExecutor.security is 'restricted', which no process of user 0 may "
+                "be, and KubeAutogradeExecutor.uid is 0: set uid to the image's user, or security "
+                "to 'baseline'"
+            )
+        return value
+
+    @validate("image_pull_policy")
+    def _validate_pull_policy(self, proposal: Any) -> str:
+        value: str = proposal["value"]
+        if value not in _PULL_POLICIES:
+            raise TraitError(
+                f"KubeAutogradeExecutor.image_pull_policy is {value!r}; it may be 'Always', "
+                "'IfNotPresent', 'Never', or '' for Kubernetes' own choice"
+            )
+        return value
+
+    @validate("image_pull_secrets")
+    def _validate_pull_secrets(self, proposal: Any) -> Any:
+        _check("image_pull_secrets", "image_pull_secrets", pull_secrets(proposal["value"]))
+        return proposal["value"]
+
+    @validate("tolerations")
+    def _validate_tolerations(self, proposal: Any) -> Any:
+        _check("tolerations", "tolerations", tolerations(proposal["value"]))
+        return proposal["value"]
+
+    @validate("volume")
+    def _validate_volume(self, proposal: Any) -> Any:
+        if proposal["value"]:
+            _check("volume", "volumes", [proposal["value"]], "volumes[0]")
+        return proposal["value"]
+
+    @validate("extra_volumes", "volumes")
+    def _validate_volumes(self, proposal: Any) -> Any:
+        _check(proposal["trait"].name, "volumes", proposal["value"])
+        return proposal["value"]
+
+    @validate("extra_volume_mounts", "volume_mounts")
+    def _validate_mounts(self, proposal: Any) -> Any:
+        _check(proposal["trait"].name, "volume_mounts", proposal["value"])
+        return proposal["value"]
+
+    @validate("labels", "extra_labels", "annotations", "extra_annotations", "node_selector")
+    def _validate_keys(self, proposal: Any) -> Any:
+        name = proposal["trait"].name
+        _check(name, name.removeprefix("extra_"), proposal["value"] or {})
+        return proposal["value"]
+
+    @validate("extra_pod_config", "extra_container_config")
+    def _validate_extra(self, proposal: Any) -> Any:
+        name = proposal["trait"].name
+        _check(name, name, proposal["value"] or {})
+        return proposal["value"]
+
+    @validate("queue_name", "service_account", "priority_class_name")
+    def _validate_name(self, proposal: Any) -> Any:
+        name = proposal["trait"].name
+        # An empty string is KubeSpawner's way to say none.
+        _check(name, name, proposal["value"] or None)
+        return proposal["value"]

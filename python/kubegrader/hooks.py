@@ -7,6 +7,8 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
+from . import old_traits
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -17,6 +19,8 @@ def plain(value: Any) -> Any:
     """Give config values as plain data; those of the official client's models become dicts."""
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
     if hasattr(value, "attribute_map"):
         return _models().to_dict(value)
     return value
@@ -67,16 +71,15 @@ def _kept_or_changed(
             pod["metadata"]["name"],
         )
         return pod
-    changed: dict[str, Any] = _models().to_dict(hooked)
-    return changed
+    return _models().changed(pod, hooked)  # type: ignore[no-any-return]
 
 
 async def await_all(executor: KubeAutogradeExecutor) -> None:
     """Await the hooks that are coroutine functions, before the pod is made."""
-    if inspect.iscoroutinefunction(executor.resolve_image_name):
-        executor._awaited_image = await executor.resolve_image_name(  # noqa: SLF001
-            executor.lecture, executor.assignment
-        )
+    image_function = old_traits.image_function(executor)
+    if inspect.iscoroutinefunction(image_function):
+        image = await image_function(executor.lecture, executor.assignment)
+        executor._awaited_image = str(image)  # noqa: SLF001
     if inspect.iscoroutinefunction(executor.pre_spawn_hook):
         # kubernetes takes about a second to import, which is too long for an event loop.
         models = await asyncio.to_thread(_models)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Integer, TraitError, validate
 from traitlets.config import LoggingConfigurable
 
+from .cluster import Cluster, shared_cluster
+from .exceptions import PodLostError, PodNotStartedError
 from .releases import INSTALLED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ._core import Outcome, PodRun, RunOptions
-    from .cluster import Cluster
 
 
 class GraderPod(LoggingConfigurable):
     """The pod of one submission, from its create to its delete.
 
-    The pod is created when the object is made, in the background; `poll` or `polling` wait for its
-    end, and whatever went wrong is raised there.
+    Made with a `Cluster`, it creates the pod, in the background. Made as grader-service's class is,
+    with a pod that was created with the official client and with that client, it follows that pod.
+    `poll` or `polling` wait for the end, and whatever went wrong is raised there.
     """
 
     poll_interval = Integer(
@@ -55,13 +55,22 @@ class GraderPod(LoggingConfigurable):
 
     def __init__(
         self,
-        pod: Mapping[str, Any],
-        cluster: Cluster,
+        pod: Any,
+        api: Cluster | Any,
         options: RunOptions | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.manifest = pod
+        if isinstance(api, Cluster):
+            self._cluster = api
+            self.manifest: Any = pod
+        else:
+            from . import models  # takes about a second
+
+            self.manifest = models.to_dict(pod)
+            self._cluster = getattr(api, "cluster", None) or shared_cluster(None, None)
+            of_executor: RunOptions = api.options if hasattr(api, "options") else {}
+            options = {**of_executor, **(options or {}), "uid": str(pod.metadata.uid)}
         self.outcome: Outcome | None = None
         self._polling: Future[str] | asyncio.Future[str] | None = None
         run_options: RunOptions = {
@@ -69,7 +78,10 @@ class GraderPod(LoggingConfigurable):
             "poll_interval": self.poll_seconds,
             **(options or {}),
         }
-        self.run: PodRun = cluster.submit(pod, **run_options)
+        self._keep = bool(run_options.get("keep"))
+        self.is_kept = False
+        """Whether the run is over and its pod is still there for others to delete."""
+        self.run: PodRun = self._cluster.submit(self.manifest, **run_options)
 
     @property
     def poll_seconds(self) -> float:
@@ -83,26 +95,54 @@ class GraderPod(LoggingConfigurable):
         return self.run.name
 
     @property
-    def namespace(self) -> str | None:
-        """The pod's namespace; None for the cluster's own."""
-        return self.run.namespace
+    def namespace(self) -> str:
+        """The pod's namespace."""
+        if self.run.namespace is not None:
+            return self.run.namespace
+        if self.outcome is not None:
+            return str(self.outcome.pod["metadata"]["namespace"])
+        from . import models  # takes about a second
+
+        return models.namespace(self._cluster.kubeconfig, self._cluster.context)
 
     @property
     def pod(self) -> Any:
         """The pod as a `kubernetes.client.V1Pod`: as it was at its end, or else as it was sent."""
         from . import models  # takes about a second
 
-        return models.to_v1pod(self.manifest if self.outcome is None else self.outcome.pod)
+        if self.outcome is not None:
+            return models.to_v1pod(self.outcome.pod)
+        pod = models.to_v1pod(self.manifest)
+        pod.metadata.namespace = self.namespace
+        return pod
 
     def wait(self) -> Outcome:
         """Wait for the end in this thread."""
-        self.outcome = self.run.wait()
-        return self.outcome
+        try:
+            return self._ended(self.run.wait())
+        except BaseException as error:
+            self._failed(error)
+            raise
 
     async def wait_async(self) -> Outcome:
         """Wait for the end without blocking the event loop; cancelling deletes the pod."""
-        self.outcome = await self.run.wait_async()
-        return self.outcome
+        try:
+            return self._ended(await self.run.wait_async())
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _ended(self, outcome: Outcome) -> Outcome:
+        self.outcome = outcome
+        self.is_kept = self._keep
+        if isinstance(self._polling, Future) and not self._polling.done():
+            self._polling.set_result(outcome.phase)
+        return outcome
+
+    def _failed(self, error: BaseException) -> None:
+        self.is_kept = self._keep and isinstance(error, (PodLostError, PodNotStartedError))
+        if isinstance(self._polling, Future) and not self._polling.done():
+            self._polling.set_exception(error)
 
     def poll(self) -> str:
         """Wait for the end in this thread, and give the phase: ``Succeeded`` or ``Failed``."""
@@ -115,13 +155,18 @@ class GraderPod(LoggingConfigurable):
         A task of the running event loop in the async generation (up to 0.4.2), else a future that
         `poll` has filled.
         """
+        if INSTALLED.is_async:
+            return self.polling_task()
         if self._polling is None:
-            if INSTALLED.is_async:
-                self._polling = asyncio.ensure_future(self._phase())
-            else:
-                self._polling = Future()
-                if self.outcome is not None:
-                    self._polling.set_result(self.outcome.phase)
+            self._polling = Future()
+            if self.outcome is not None:
+                self._polling.set_result(self.outcome.phase)
+        return self._polling
+
+    def polling_task(self) -> asyncio.Future[str]:
+        """Give the task of the running event loop that waits for the phase, one and the same."""
+        if not isinstance(self._polling, asyncio.Future):
+            self._polling = asyncio.ensure_future(self._phase())
         return self._polling
 
     async def _phase(self) -> str:
@@ -130,3 +175,19 @@ class GraderPod(LoggingConfigurable):
     def stop_polling(self) -> None:
         """End the run and delete the pod."""
         self.run.cancel(0)
+
+    def delete(self, api: Any) -> None:
+        """Delete the pod with the official client, whatever the run has left of it.
+
+        Raises `kubernetes.client.ApiException`; not for a pod that is not there.
+        """
+        from kubernetes.client import ApiException
+
+        # Never the pod that took the name in the meantime.
+        uid = None if self.outcome is None else self.outcome.pod["metadata"].get("uid")
+        body = {"gracePeriodSeconds": 1, **({"preconditions": {"uid": uid}} if uid else {})}
+        try:
+            api.delete_namespaced_pod(self.name, self.namespace, body=body)
+        except ApiException as error:
+            if error.status not in {404, 409}:
+                raise

@@ -8,6 +8,7 @@ code where the code shows it, so that a release that is not on PyPI is served as
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -21,6 +22,9 @@ class Release:
 
     version: str
     """As in the package's metadata; empty where there is none."""
+
+    number: tuple[int, ...]
+    """The same, to compare by; a large one where there is none, as if it were the newest."""
 
     is_async: bool
     """Up to 0.4.2: `start` and `_run` are coroutine functions on the service's own event loop."""
@@ -39,6 +43,12 @@ class Release:
     polls_in_milliseconds: bool
     """Up to 0.6.2 `GraderPod.poll_interval` is in milliseconds; from 0.6.3 on in seconds."""
 
+    has_base_paths: bool
+    """Up to 0.1.11 `base_input_path` and `base_output_path` name the submissions' folders."""
+
+    has_cell_timeout: bool
+    """From 0.10.0 on the executor has a `cell_timeout`, which an assignment's settings may name."""
+
     @property
     def default_poll_interval(self) -> int:
         """The default of `GraderPod.poll_interval`, in this release's unit."""
@@ -54,6 +64,7 @@ def _installed() -> Release:
     copies_files = hasattr(Assignment, "allow_files")
     return Release(
         version=installed,
+        number=tuple(map(int, re.findall(r"\d+", installed)[:3])) or (999,),
         is_async=is_async,
         start_prepares=hasattr(LocalAutogradeExecutor, "_clean_up_input_and_output_dirs"),
         copies_files=copies_files,
@@ -61,6 +72,8 @@ def _installed() -> Release:
         notebooks="**/*.ipynb" if installed == "0.4.2" else "*.ipynb",
         polls_in_milliseconds=is_async
         or (copies_files and installed in {"0.5.0", "0.5.1", "0.6.0", "0.6.1", "0.6.2"}),
+        has_base_paths=hasattr(LocalAutogradeExecutor, "base_input_path"),
+        has_cell_timeout=hasattr(LocalAutogradeExecutor, "cell_timeout"),
     )
 
 

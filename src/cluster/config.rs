@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use tower::util::MapRequestLayer;
+use tower::timeout::TimeoutLayer;
+use tower::util::{AndThenLayer, MapRequestLayer};
+use tower::{BoxError, ServiceBuilder};
 
 use super::requests::Requests;
+use super::retry::REQUEST_TIMEOUT;
+use super::retry_after;
 use crate::error::{Error, Result};
 
 /// Which cluster, as whom, and where in it.
@@ -26,7 +31,7 @@ pub struct Options {
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent. A watch is told something (a bookmark, its own end) more often than that.
-const READ_TIMEOUT: Duration = Duration::from_secs(90);
+const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A client and the server's address. Files and credential plugins are read on a thread that may block.
 pub(super) async fn client(
@@ -62,7 +67,34 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
         requests.count(&request);
         request
     });
-    Ok((builder.with_layer(&count).build(), server))
+    let client = builder
+        .with_layer(&TimeoutLayer::new(REQUEST_TIMEOUT))
+        .with_layer(&AndThenLayer::new(retry_after::into_status))
+        .with_layer(&count)
+        .build();
+    Ok((client, server))
+}
+
+/// A client of a service in this process. As with a connection, an answer has to begin within [`REQUEST_TIMEOUT`]: that
+/// of a watch begins at once too.
+pub(super) fn in_process<S, B>(service: S, requests: Arc<Requests>) -> kube::Client
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError> + Send + Sync,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let service = ServiceBuilder::new()
+        .map_request(move |request: Request<Body>| {
+            requests.count(&request);
+            request
+        })
+        .and_then(retry_after::into_status)
+        .layer(TimeoutLayer::new(REQUEST_TIMEOUT))
+        .map_err(Into::into)
+        .service(service);
+    kube::Client::new(service, "default")
 }
 
 /// The configuration, looked for as kubectl and client-go do; the service account only when nothing is named.

@@ -1,19 +1,22 @@
 //! A container's log with its first and its last part: a notebook that prints for ever costs bounded memory.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures::AsyncReadExt;
 use kube::Api;
 use kube::api::LogParams;
-use tokio::time::timeout;
 
-use super::retry::{Failure, REQUEST_TIMEOUT};
+use super::retry::{Failure, within};
 use crate::pod_view::PodView;
+
+/// How long an API server may be silent in the middle of a log.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Reads the log of a container, and keeps at most about `limit` bytes of it.
 ///
 /// # Errors
-/// The [`Failure`]; 400 where the container never ran.
+/// The [`Failure`]: 400 where the container never ran; [`Failure::Unanswered`] where nothing comes for 5 s.
 pub async fn read(
     pods: &Api<PodView>,
     pod: &str,
@@ -24,22 +27,18 @@ pub async fn read(
         container: container.map(str::to_owned),
         ..LogParams::default()
     };
-    let unanswered =
-        |_| Failure::Unanswered(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()));
-    let stream = timeout(REQUEST_TIMEOUT, pods.log_stream(pod, &params))
-        .await
-        .map_err(unanswered)?;
-    let mut stream = std::pin::pin!(stream.map_err(Failure::of)?);
+    let opened = async { pods.log_stream(pod, &params).await.map_err(Failure::of) };
+    let mut stream = std::pin::pin!(within(SILENCE, opened).await?);
     let mut kept = HeadAndTail::new(limit);
     let mut chunk = vec![0; 16 * 1024];
     loop {
-        let read = timeout(REQUEST_TIMEOUT, stream.read(&mut chunk))
-            .await
-            .map_err(unanswered)?;
-        match read {
-            Ok(0) => return kept.into_log(),
-            Ok(count) => kept.push(&chunk[..count]),
-            Err(error) => return Err(Failure::Unanswered(error.to_string())),
+        let more = async {
+            let read = stream.read(&mut chunk).await;
+            read.map_err(|error| Failure::Unanswered(error.to_string()))
+        };
+        match within(SILENCE, more).await? {
+            0 => return kept.into_log(),
+            count => kept.push(&chunk[..count]),
         }
     }
 }

@@ -13,6 +13,7 @@ pub struct Requests {
     watch: AtomicU64,
     log: AtomicU64,
     delete: AtomicU64,
+    lease: AtomicU64,
     other: AtomicU64,
 }
 
@@ -22,6 +23,7 @@ impl Requests {
         let path = request.uri().path();
         let query = request.uri().query().unwrap_or_default();
         let counter = match *request.method() {
+            _ if path.contains("/leases") => &self.lease,
             Method::POST if path.ends_with("/pods") => &self.create,
             Method::DELETE => &self.delete,
             Method::GET if path.ends_with("/log") => &self.log,
@@ -33,9 +35,9 @@ impl Requests {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts by name: `create`, `get`, `list`, `watch`, `log`, `delete`, `other`.
+    /// The counts by name: `create`, `get`, `list`, `watch`, `log`, `delete`, `lease`, `other`.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 7] {
+    pub fn counts(&self) -> [(&'static str, u64); 8] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("create", read(&self.create)),
@@ -44,6 +46,7 @@ impl Requests {
             ("watch", read(&self.watch)),
             ("log", read(&self.log)),
             ("delete", read(&self.delete)),
+            ("lease", read(&self.lease)),
             ("other", read(&self.other)),
         ]
     }

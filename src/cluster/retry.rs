@@ -128,13 +128,26 @@ impl std::fmt::Display for Failure {
 /// # Errors
 /// The [`Failure`].
 pub async fn once<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
-    match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(Failure::of),
-        Err(_) => Err(Failure::Unanswered(format!(
+    within(REQUEST_TIMEOUT, async {
+        request.await.map_err(Failure::of)
+    })
+    .await
+}
+
+/// The answer, or [`Failure::Unanswered`] when it has not come whole within `limit`.
+///
+/// # Errors
+/// The [`Failure`].
+pub async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        Err(Failure::Unanswered(format!(
             "no answer within {} s",
-            REQUEST_TIMEOUT.as_secs()
-        ))),
-    }
+            limit.as_secs_f64()
+        )))
+    })
 }
 
 /// The pauses between repetitions, with jitter, until an outage has lasted too long.
@@ -158,6 +171,14 @@ impl Patience {
             until: Instant::now() + limit,
             pauses,
         }
+    }
+
+    /// The time that a request may take which is sent now.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.until
+            .saturating_duration_since(Instant::now())
+            .min(REQUEST_TIMEOUT)
     }
 
     /// Waits before the next try; gives the failure back when it is one that no repetition mends, or patience is at

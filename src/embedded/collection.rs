@@ -90,6 +90,13 @@ impl<T: Kind> Collection<T> {
         Ok(self.history.range(start..).cloned().collect())
     }
 
+    /// Forgets all events before a version.
+    pub fn compact(&mut self, version: u64) {
+        self.history.clear();
+        self.floor = version;
+        self.latest.send_replace(version);
+    }
+
     /// Stores an object, or takes it away, under a version and tells everyone.
     pub fn put(
         &mut self,

@@ -11,19 +11,11 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use k8s_openapi::jiff::Timestamp;
 
 /// Letters of generated names: no vowels, so that no words come out.
 const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// Mode bits of projected files, 0644.
 const FILE_MODE: i32 = 420;
-
-/// The wall clock at Kubernetes' resolution of one second.
-#[must_use]
-pub fn now() -> Time {
-    let now = Timestamp::now();
-    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
-}
 
 /// `prefix` (cut to 58 characters) and five random characters, as Kubernetes' `generateName` does.
 #[must_use]
@@ -54,8 +46,8 @@ pub fn random_uid() -> String {
 }
 
 /// Fills in what the user left out, and throws away what only the server may set.
-pub fn fill(pod: &mut Pod, namespace: &str) {
-    fill_metadata(&mut pod.metadata, namespace);
+pub fn fill(pod: &mut Pod, namespace: &str, now: Time) {
+    fill_metadata(&mut pod.metadata, namespace, now);
     pod.metadata.generation = Some(1);
     let spec = pod.spec.get_or_insert_default();
     fill_spec(spec);
@@ -68,7 +60,7 @@ pub fn fill(pod: &mut Pod, namespace: &str) {
 }
 
 /// Fills in the metadata of a new object.
-pub fn fill_metadata(metadata: &mut ObjectMeta, namespace: &str) {
+pub fn fill_metadata(metadata: &mut ObjectMeta, namespace: &str, now: Time) {
     if metadata.name.as_deref().unwrap_or_default().is_empty() {
         metadata.name = metadata
             .generate_name
@@ -78,7 +70,7 @@ pub fn fill_metadata(metadata: &mut ObjectMeta, namespace: &str) {
     }
     metadata.namespace = Some(namespace.to_owned()).filter(|text| !text.is_empty());
     metadata.uid = Some(random_uid());
-    metadata.creation_timestamp = Some(now());
+    metadata.creation_timestamp = Some(now);
     metadata.deletion_timestamp = None;
     metadata.deletion_grace_period_seconds = None;
     metadata.managed_fields = None;

@@ -6,7 +6,6 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, Preconditions, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::default::now;
 use super::kind::Kind;
 use super::status_body::Refusal;
 
@@ -70,6 +69,15 @@ impl DeleteRequest {
     pub fn at_once(uid: &str) -> Self {
         Self {
             grace: Some(0),
+            ..Self::of(uid)
+        }
+    }
+
+    /// The pod's own grace, for this very pod.
+    #[must_use]
+    pub fn of(uid: &str) -> Self {
+        Self {
+            grace: None,
             preconditions: Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,
@@ -111,7 +119,7 @@ impl DeleteRequest {
 
     /// The object with its deletion marked; `None` when an earlier delete already does as much.
     #[must_use]
-    pub fn mark<T: Kind>(&self, object: &T) -> Option<T> {
+    pub fn mark<T: Kind>(&self, object: &T, now: Time) -> Option<T> {
         let mut object = object.clone();
         let grace = object.grace(self.grace);
         let metadata = object.metadata_mut();
@@ -123,7 +131,7 @@ impl DeleteRequest {
                 // A later delete may only make it shorter.
                 self.grace.filter(|_| grace < before)?;
                 if grace == 0 {
-                    now()
+                    now
                 } else {
                     shift(&end, grace - before)
                 }
@@ -131,7 +139,7 @@ impl DeleteRequest {
             (Some(_), None) => return None,
             (None, _) => {
                 metadata.generation = metadata.generation.map(|number| number + 1);
-                shift(&now(), grace)
+                shift(&now, grace)
             }
         };
         metadata.deletion_timestamp = Some(moment);

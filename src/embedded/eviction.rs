@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use k8s_openapi::api::policy::v1::Eviction;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::api::Api;
 use super::body::Body;
-use super::default::now;
 use super::deletion::DeleteRequest;
 use super::params::Params;
 use super::resource::{Answered, Target, json_answer};
@@ -34,9 +34,10 @@ pub async fn serve(
     let options = eviction.delete_options.unwrap_or_default();
     let dry_run = params.dry_run("CreateOptions")? || options.dry_run.is_some();
     let request = DeleteRequest::new(options, dry_run);
+    let now = api.store.clock().now();
     api.store.update(&key, dry_run, |pod: &Pod| {
         request.check_preconditions(pod)?;
-        Ok(marked(pod))
+        Ok(marked(pod, now))
     })?;
     api.store.delete::<Pod>(&key, &request)?;
     let success = json!({
@@ -45,7 +46,7 @@ pub async fn serve(
     Ok(json_answer(StatusCode::CREATED, success.to_string()))
 }
 
-fn marked(pod: &Pod) -> Pod {
+fn marked(pod: &Pod, now: Time) -> Pod {
     let mut pod = pod.clone();
     let conditions = pod
         .status
@@ -58,7 +59,7 @@ fn marked(pod: &Pod) -> Pod {
         status: "True".to_owned(),
         reason: Some("EvictionByEvictionAPI".to_owned()),
         message: Some("Eviction API: evicting".to_owned()),
-        last_transition_time: Some(now()),
+        last_transition_time: Some(now),
         ..PodCondition::default()
     });
     pod

@@ -2,22 +2,27 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::default::now;
-use super::event::{Change, key_of};
+use super::api::Api;
+use super::event::{Change, Stored, key_of};
 use super::life::Life;
 use super::logs::LogBook;
+use super::memory::MemoryRoot;
 use super::record::{EventType, Report, Reporter};
+use super::sandbox::{Means, Sandbox};
+use super::stage::{Play, Stages};
 use super::store::Store;
+use super::watchdog;
 
 /// `spec.nodeName` of every pod that runs here.
 pub const NODE_NAME: &str = "embedded";
@@ -43,16 +48,106 @@ pub enum Wish {
 pub struct Node {
     /// The objects.
     pub store: Arc<Store>,
+    /// The lives that are played from data.
+    pub stages: Arc<Stages>,
+    /// Pods that play no stage run as processes; without it they stay `Pending`.
+    pub runs: bool,
     /// The containers' logs.
     pub logs: Arc<LogBook>,
     /// The folder with the pods' private folders.
     pub root: PrivateRoot,
     /// `PATH` of containers that set none.
     pub path: OsString,
+    /// Gives containers views of their own.
+    pub sandbox: Sandbox,
     /// Cancelled when all processes must go.
     pub stop: CancellationToken,
     /// Counts every task that owns a process.
     pub tasks: TaskTracker,
+    /// The first half of the id of every container here.
+    mark: String,
+    means: Means,
+    memory: OnceLock<Option<MemoryRoot>>,
+    /// Keeps the watchdog quiet until it is closed.
+    pipe: Mutex<Option<PipeWriter>>,
+}
+
+impl Node {
+    /// A node for the objects of an API; `runs`: pods that play no stage run as processes.
+    #[must_use]
+    pub fn new(
+        api: &Api,
+        stages: Arc<Stages>,
+        runs: bool,
+        means: Means,
+        path: OsString,
+        tasks: TaskTracker,
+    ) -> Self {
+        let mark = format!("{:032x}", rand::random::<u128>());
+        let root = PrivateRoot::named(&mark);
+        Self {
+            store: Arc::clone(&api.store),
+            stages,
+            runs,
+            logs: Arc::clone(&api.logs),
+            sandbox: Sandbox::new(means, root.path().to_owned()),
+            root,
+            path,
+            stop: api.stop.clone(),
+            tasks,
+            mark,
+            means,
+            memory: OnceLock::new(),
+            pipe: Mutex::new(None),
+        }
+    }
+
+    /// A random id of 64 hexadecimal digits, as container runtimes give.
+    #[must_use]
+    pub fn container_id(&self) -> String {
+        format!("{}{:032x}", self.mark, rand::random::<u128>())
+    }
+
+    /// The group around the containers' memory groups, where this process may make groups. Blocks on a trial
+    /// the first time.
+    pub fn memory(&self) -> Option<&MemoryRoot> {
+        let find = || {
+            let name = format!("kubegrader-{}", self.mark);
+            let root = self.means.cgroups.then(|| MemoryRoot::make(&name));
+            let root = root.flatten()?;
+            let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Err(error)) = pipe.as_mut().map(|pipe| watchdog::tell(pipe, root.path())) {
+                tracing::warn!(%error, "telling the watchdog of the memory groups");
+            }
+            Some(root)
+        };
+        self.memory.get_or_init(find).as_ref()
+    }
+
+    /// Sees to it, once, that no container outlives this process. Blocks; to be called before a process is
+    /// started, inside the runtime.
+    ///
+    /// # Errors
+    /// When the watchdog cannot be started.
+    pub fn guard(self: &Arc<Self>) -> io::Result<()> {
+        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        if pipe.is_some() || self.stop.is_cancelled() {
+            return Ok(());
+        }
+        let mut watchdog = watchdog::start(&self.mark, self.root.path())?;
+        *pipe = Some(watchdog.pipe);
+        let node = Arc::clone(self);
+        self.tasks.spawn(async move {
+            node.stop.cancelled().await;
+            node.pipe
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            // It only cleans up after us now.
+            let _ = watchdog.process.wait().await;
+        });
+        Ok(())
+    }
 }
 
 /// A folder that only its owner can read; removed when it is dropped.
@@ -62,12 +157,11 @@ pub struct PrivateRoot {
 }
 
 impl PrivateRoot {
-    /// Chooses a new name in the folder for temporary files; [`make_folders`] makes it.
+    /// A folder in that for temporary files; [`make_folders`] makes it.
     #[must_use]
-    pub fn choose() -> Self {
-        let name = format!("kubegrader-{:032x}", rand::random::<u128>());
+    pub fn named(mark: &str) -> Self {
         Self {
-            path: std::env::temp_dir().join(name),
+            path: std::env::temp_dir().join(format!("kubegrader-{mark}")),
         }
     }
 
@@ -101,7 +195,9 @@ pub async fn run(node: Arc<Node>) {
     let (existing, mut events) = node.store.follow::<Pod>();
     let mut wishes: HashMap<String, watch::Sender<Wish>> = HashMap::new();
     for stored in existing {
-        consider(&node, &mut wishes, &stored.object);
+        if !plays(&node, &mut wishes, &stored) {
+            consider(&node, &mut wishes, &stored.object);
+        }
     }
     loop {
         let event = tokio::select! {
@@ -114,10 +210,30 @@ pub async fn run(node: Arc<Node>) {
             if let Some(wish) = wishes.remove(uid_of(pod)) {
                 wish.send_replace(Wish::Gone);
             }
-        } else {
+        } else if event.change != Change::Added || !plays(&node, &mut wishes, &event.after) {
             consider(&node, &mut wishes, pod);
         }
     }
+}
+
+/// Gives a new pod to the stage that is meant for it.
+fn plays(
+    node: &Node,
+    wishes: &mut HashMap<String, watch::Sender<Wish>>,
+    new: &Stored<Pod>,
+) -> bool {
+    let pod = &new.object;
+    let Some(script) = node.stages.choose(pod, new.version) else {
+        return false;
+    };
+    let (sender, receiver) = watch::channel(wish_for(pod));
+    wishes.insert(uid_of(pod).to_owned(), sender);
+    let (store, stages) = (Arc::clone(&node.store), Arc::clone(&node.stages));
+    let play = Play::new(store, stages, script, pod, receiver);
+    let stop = node.stop.clone();
+    node.tasks
+        .spawn(async move { stop.run_until_cancelled(play.run()).await });
+    true
 }
 
 fn uid_of(pod: &Pod) -> &str {
@@ -129,6 +245,9 @@ fn consider(node: &Arc<Node>, wishes: &mut HashMap<String, watch::Sender<Wish>>,
     let wish = wish_for(pod);
     if let Some(known) = wishes.get(uid_of(pod)) {
         known.send_if_modified(|old| std::mem::replace(old, wish) != wish);
+        return;
+    }
+    if !node.runs {
         return;
     }
     let Some(spec) = &pod.spec else { return };
@@ -172,6 +291,7 @@ fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
         return false;
     }
     let fits = selects_this_node(spec);
+    let now = node.store.clock().now();
     let bound = node.store.update(&key_of(pod), false, |old: &Pod| {
         let mut new = old.clone();
         if fits {
@@ -182,7 +302,7 @@ fn bind(node: &Node, pod: &Pod, spec: &PodSpec) -> bool {
             .get_or_insert_default()
             .conditions
             .get_or_insert_default();
-        let scheduled = scheduled(fits);
+        let scheduled = scheduled(fits, now);
         match conditions
             .iter_mut()
             .find(|one| one.type_ == scheduled.type_)
@@ -236,13 +356,13 @@ fn selects_this_node(spec: &PodSpec) -> bool {
         .all(|(key, value)| labels.contains(&(key.as_str(), value.as_str())))
 }
 
-fn scheduled(fits: bool) -> PodCondition {
+fn scheduled(fits: bool, now: Time) -> PodCondition {
     PodCondition {
         type_: "PodScheduled".to_owned(),
         status: if fits { "True" } else { "False" }.to_owned(),
         reason: (!fits).then(|| "Unschedulable".to_owned()),
         message: (!fits).then(|| NO_NODE.to_owned()),
-        last_transition_time: Some(now()),
+        last_transition_time: Some(now),
         ..PodCondition::default()
     }
 }

@@ -1,20 +1,28 @@
 //! From a container's spec to a process that can be started, or the reason why it cannot.
 //!
-//! There is no mount namespace and no image: a mount is honoured only where it changes nothing, and the
-//! command must be on this machine. Whatever cannot be honoured is refused, never left out in silence.
+//! There is no image: the command must be on this machine. Whatever cannot be honoured is refused, never left
+//! out in silence.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{
-    Container, EnvVar, HostPathVolumeSource, Pod, PodSpec, Volume, VolumeMount,
-};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use rustix::process::{getegid, geteuid};
 
+use super::kubelet::Node;
+use super::memory::MemoryGroup;
+use super::mounts::mounts;
 use super::process::Launch;
+use super::quantity::Amount;
+use super::sandbox::Wrapping;
+use super::unsupported;
+use super::variables::{expand, variables};
+use super::view::{Mount, View};
+use super::volumes::Volumes;
 
 /// Why a container does not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,29 +35,57 @@ pub enum Problem {
     Start(String),
 }
 
-/// The names of a new run.
+impl Problem {
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Config(message) | Self::Create(message) | Self::Start(message) => message,
+        }
+    }
+}
+
+/// A new run and what it may use.
 #[derive(Debug)]
 pub struct Run<'a> {
     /// The run's id.
     pub id: &'a str,
     /// The run's private folder, which does not exist yet.
     pub folder: &'a Path,
-    /// `PATH` when the container sets none.
-    pub path: &'a OsString,
+    /// A folder for the run's view, which does not exist yet.
+    pub view_folder: &'a Path,
+    /// The pod's volumes.
+    pub volumes: &'a Volumes,
+    /// The node.
+    pub node: &'a Node,
+}
+
+/// A process that can be started.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The process.
+    pub launch: Launch,
+    /// The group that it joins.
+    pub group: Option<MemoryGroup>,
+    /// A memory limit in bytes that no group keeps.
+    pub watched_limit: Option<u64>,
 }
 
 /// Makes the private folder and everything a process needs; blocks on the file system.
 ///
 /// # Errors
 /// What a kubelet would say in the container's status.
-pub fn prepare(pod: &Pod, container: &Container, run: &Run<'_>) -> Result<Launch, Problem> {
+pub fn prepare(pod: &Pod, container: &Container, run: &Run<'_>) -> Result<Prepared, Problem> {
     let spec = pod.spec.clone().unwrap_or_default();
+    unsupported::check(&spec, container)?;
     let user = user(pod, &spec, container)?;
-    check_mounts(&spec, container)?;
     let variables = variables(pod, container)?;
+    let mounts = mounts(container, run.volumes, &variables, run.id)?;
     make_private(run.folder, user)
         .map_err(|error| Problem::Create(format!("making the private folder: {error}")))?;
-    let mut env = base_env(pod, run);
+    let mut view = view(&mounts, run)?;
+    let hidden = view.as_ref().is_some_and(|view| !view.shows(run.folder));
+    let mut env = base_env(pod, run, hidden);
     env.extend(
         variables
             .iter()
@@ -65,26 +101,76 @@ pub fn prepare(pod: &Pod, container: &Container, run: &Run<'_>) -> Result<Launch
         let message = "no command specified: pods run as local processes here, so an image's own command is not known; set command or args";
         return Err(Problem::Create(message.to_owned()));
     };
+    let home = if hidden { Path::new("/") } else { run.folder };
     let dir = container
         .working_dir
         .as_ref()
         .filter(|dir| !dir.is_empty())
-        .map_or_else(|| run.folder.to_owned(), PathBuf::from);
-    if !dir.is_dir() {
+        .map_or_else(|| home.to_owned(), PathBuf::from);
+    let seen = |path: &Path| match &view {
+        Some(view) => view.real(path),
+        None => Some(path.to_owned()),
+    };
+    if !seen(&dir).is_some_and(|dir| dir.is_dir()) {
         let message = format!(
             "chdir to cwd (\"{}\") set in config.json failed: no such file or directory",
             dir.display()
         );
         return Err(Problem::Start(runc(&message)));
     }
-    let program = find_program(name, &dir, &env)?;
-    Ok(Launch {
+    let program = find_program(name, &dir, &env, seen)?;
+    let launch = Launch {
         id: run.id.to_owned(),
         program,
         argv,
         env,
         dir,
         user,
+        gated: false,
+    };
+    wrapped(launch, view.as_mut(), memory_limit(container), run)
+}
+
+/// The container's view when it needs one of its own.
+fn view(mounts: &[Mount], run: &Run<'_>) -> Result<Option<View>, Problem> {
+    if mounts.iter().all(Mount::is_in_place) {
+        return Ok(None);
+    }
+    if !run.node.sandbox.has_views() {
+        check_in_place(mounts)?;
+    }
+    let planned = View::plan(mounts, run.view_folder);
+    planned
+        .map(Some)
+        .map_err(|message| Problem::Start(runc(&message)))
+}
+
+/// Leads the process through a sandbox when it needs one.
+fn wrapped(
+    mut launch: Launch,
+    view: Option<&mut View>,
+    limit: Option<u64>,
+    run: &Run<'_>,
+) -> Result<Prepared, Problem> {
+    let root = limit.and_then(|limit| Some((run.node.memory()?, limit)));
+    let group = root
+        .map(|(root, limit)| root.group(run.id, limit))
+        .transpose();
+    let group =
+        group.map_err(|error| Problem::Create(format!("making the memory group: {error}")))?;
+    if group.is_some() || view.is_some() {
+        let procs = group.as_ref().map(MemoryGroup::procs);
+        let wrapping = Wrapping {
+            procs: procs.as_deref(),
+            view,
+        };
+        let led = run.node.sandbox.wrap(&mut launch, wrapping);
+        led.map_err(|error| Problem::Create(format!("making the container's view: {error}")))?;
+    }
+    Ok(Prepared {
+        watched_limit: limit.filter(|_| group.is_none()),
+        launch,
+        group,
     })
 }
 
@@ -96,13 +182,19 @@ pub fn runc(what: &str) -> String {
     )
 }
 
-fn base_env(pod: &Pod, run: &Run<'_>) -> BTreeMap<String, OsString> {
+/// The variables that every container has; a mount may hide the private folder.
+fn base_env(pod: &Pod, run: &Run<'_>, hidden: bool) -> BTreeMap<String, OsString> {
     let hostname = pod.metadata.name.clone().unwrap_or_default();
+    let (home, tmp) = if hidden {
+        ("/".into(), "/tmp".into())
+    } else {
+        (run.folder.into(), run.folder.join("tmp").into())
+    };
     BTreeMap::from([
-        ("PATH".to_owned(), run.path.clone()),
-        ("HOME".to_owned(), run.folder.into()),
+        ("PATH".to_owned(), run.node.path.clone()),
+        ("HOME".to_owned(), home),
         ("HOSTNAME".to_owned(), hostname.into()),
-        ("TMPDIR".to_owned(), run.folder.join("tmp").into()),
+        ("TMPDIR".to_owned(), tmp),
     ])
 }
 
@@ -138,9 +230,12 @@ fn user(pod: &Pod, spec: &PodSpec, container: &Container) -> Result<Option<(u32,
             text(&metadata.namespace),
             text(&metadata.uid),
         );
-        let message = format!(
-            "container has runAsNonRoot and image will run as root (pod: \"{pod_name}_{namespace}({uid})\", container: {name})"
-        );
+        let what = if own.run_as_user.or(shared.run_as_user).is_some() {
+            "container's runAsUser breaks non-root policy"
+        } else {
+            "container has runAsNonRoot and image will run as root"
+        };
+        let message = format!("{what} (pod: \"{pod_name}_{namespace}({uid})\", container: {name})");
         return Err(Problem::Config(message));
     }
     let same = user == i64::from(me) && group.is_none_or(|group| group == i64::from(my_group));
@@ -159,217 +254,66 @@ fn user(pod: &Pod, spec: &PodSpec, container: &Container) -> Result<Option<(u32,
     }
 }
 
-fn check_mounts(spec: &PodSpec, container: &Container) -> Result<(), Problem> {
-    let init = spec.init_containers.iter().flatten();
-    let restartable = init
-        .filter(|one| one.name == container.name)
-        .any(|one| one.restart_policy.is_some());
-    if restartable {
-        let message = "init containers with a restartPolicy are not supported here: make it a container, or leave restartPolicy out";
-        return Err(Problem::Config(message.to_owned()));
-    }
-    for mount in container.volume_mounts.iter().flatten() {
-        let volume = spec
-            .volumes
-            .iter()
-            .flatten()
-            .find(|volume| volume.name == mount.name);
-        let source = volume.and_then(|volume| volume.host_path.as_ref());
-        match (volume, source) {
-            (_, Some(source)) => check_host_path(mount, source)?,
-            (Some(volume), None) => return Err(Problem::Config(refused_volume(mount, volume))),
-            (None, None) => {
-                return Err(Problem::Config(format!(
-                    "volume {:?} not found",
-                    mount.name
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn refused_volume(mount: &VolumeMount, volume: &Volume) -> String {
-    let value = serde_json::to_value(volume).unwrap_or_default();
-    let kind = value
-        .as_object()
-        .and_then(|fields| fields.keys().find(|key| *key != "name").cloned());
-    let kind = kind.unwrap_or_else(|| "unknown".to_owned());
-    let advice = if kind == "emptyDir" {
-        "use $TMPDIR, a private folder that goes with the pod".to_owned()
+/// The last word on mounts where there are no mount namespaces.
+fn check_in_place(mounts: &[Mount]) -> Result<(), Problem> {
+    let Some(mount) = mounts.iter().find(|mount| !mount.is_in_place()) else {
+        return Ok(());
+    };
+    let target = mount.target.display();
+    let why = "pods run as local processes here, without a file system of their own";
+    let message = if mount.private {
+        format!(
+            "a volume of the pod's own cannot be mounted at \"{target}\": {why}; use $TMPDIR, a private folder that goes with the pod"
+        )
+    } else if mount.source.components().eq(mount.target.components()) {
+        format!("\"{target}\" cannot be mounted read-only: {why}; leave readOnly out")
     } else {
-        format!("use a hostPath volume whose path is {:?}", mount.mount_path)
+        format!(
+            "a volume cannot be mounted at \"{target}\": {why}, so mountPath must be the path of its source, \"{}\"",
+            mount.source.display()
+        )
     };
-    format!(
-        "volume {:?} of kind {kind} cannot be mounted at {:?}: pods run as local processes here, without a file system of their own; {advice}",
-        mount.name, mount.mount_path
-    )
+    Err(Problem::Config(message))
 }
 
-/// A mount at the very path of its source needs no mounting.
-fn check_host_path(mount: &VolumeMount, source: &HostPathVolumeSource) -> Result<(), Problem> {
-    let sub_path = mount.sub_path.as_deref().unwrap_or_default();
-    if mount
-        .sub_path_expr
-        .as_deref()
-        .is_some_and(|text| !text.is_empty())
-    {
-        return Err(Problem::Config(format!(
-            "volume {:?}: subPathExpr is not supported here, use subPath",
-            mount.name
-        )));
-    }
-    let from = if sub_path.is_empty() {
-        PathBuf::from(&source.path)
-    } else {
-        Path::new(&source.path).join(sub_path)
-    };
-    // Comparing components ignores a slash at the end and doubled ones.
-    if !Path::new(&mount.mount_path)
-        .components()
-        .eq(from.components())
-    {
-        return Err(Problem::Config(format!(
-            "volume {:?} cannot be mounted at {:?}: pods run as local processes here, without a file system of their own, so mountPath must be the path of its source, \"{}\"",
-            mount.name,
-            mount.mount_path,
-            from.display()
-        )));
-    }
-    let kind = source.type_.as_deref().unwrap_or_default();
-    let fits = match kind {
-        "Directory" => Path::new(&source.path).is_dir(),
-        "File" => Path::new(&source.path).is_file(),
-        "" | "DirectoryOrCreate" => true,
-        _ => Path::new(&source.path).exists(),
-    };
-    if !fits {
-        return Err(Problem::Config(format!(
-            "hostPath type check failed: {} is not a {}",
-            source.path,
-            kind.to_lowercase()
-        )));
-    }
-    if !from.exists() {
-        let made = std::fs::create_dir_all(&from);
-        made.map_err(|error| {
-            Problem::Config(format!(
-                "failed to create directory \"{}\": {error}",
-                from.display()
-            ))
-        })?;
-    }
-    Ok(())
+/// The container's limit on memory, in bytes.
+fn memory_limit(container: &Container) -> Option<u64> {
+    let resources = container.resources.as_ref()?;
+    let limit = resources.limits.as_ref()?.get("memory")?;
+    let bytes = Amount::parse(&limit.0)?.whole();
+    (bytes > 0).then_some(bytes)
 }
 
-/// The container's own variables, each expanded with those before it.
-fn variables(pod: &Pod, container: &Container) -> Result<BTreeMap<String, String>, Problem> {
-    if container
-        .env_from
-        .as_ref()
-        .is_some_and(|all| !all.is_empty())
-    {
-        let message = "envFrom is not supported here: there are no ConfigMaps and no Secrets; write the values into env";
-        return Err(Problem::Config(message.to_owned()));
-    }
-    let mut done = BTreeMap::new();
-    for variable in container.env.iter().flatten() {
-        let value = match &variable.value_from {
-            None => expand(variable.value.as_deref().unwrap_or_default(), &done),
-            Some(_) => from_field(pod, variable)?,
-        };
-        done.insert(variable.name.clone(), value);
-    }
-    Ok(done)
-}
-
-fn from_field(pod: &Pod, variable: &EnvVar) -> Result<String, Problem> {
-    let path = variable
-        .value_from
-        .as_ref()
-        .and_then(|from| from.field_ref.as_ref())
-        .map(|field| field.field_path.as_str());
-    let metadata = &pod.metadata;
-    let spec = pod.spec.as_ref();
-    let value = match path {
-        Some("metadata.name") => metadata.name.clone(),
-        Some("metadata.namespace") => metadata.namespace.clone(),
-        Some("metadata.uid") => metadata.uid.clone(),
-        Some("spec.nodeName") => spec.and_then(|spec| spec.node_name.clone()),
-        Some("spec.serviceAccountName") => spec.and_then(|spec| spec.service_account_name.clone()),
-        Some("status.podIP" | "status.hostIP") => Some("127.0.0.1".to_owned()),
-        _ => {
-            return Err(Problem::Config(format!(
-                "environment variable {:?}: its valueFrom is not supported here, where there are no ConfigMaps and no Secrets; write the value itself, or use the fieldRef metadata.name, metadata.namespace, metadata.uid or spec.nodeName",
-                variable.name
-            )));
-        }
-    };
-    Ok(value.unwrap_or_default())
-}
-
-/// Kubernetes' expansion: `$(NAME)` for a known name, `$$` for a dollar, all else as it is.
-#[must_use]
-pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some((name, after)) = rest
-            .strip_prefix('(')
-            .and_then(|inner| inner.split_once(')'))
-        {
-            match variables.get(name) {
-                Some(value) => out.push_str(value),
-                None => out.extend(["$(", name, ")"]),
-            }
-            rest = after;
-        } else {
-            out.push('$');
-        }
-    }
-    out + rest
-}
-
+/// Finds the program as the container sees it; the path is the container's.
 fn find_program(
     name: &str,
     dir: &Path,
     env: &BTreeMap<String, OsString>,
+    seen: impl Fn(&Path) -> Option<PathBuf>,
 ) -> Result<PathBuf, Problem> {
-    let executable = |path: &Path| {
-        path.metadata()
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
+    let found = |path: &Path| seen(path).and_then(|path| path.metadata().ok());
+    let executable = |found: &Metadata| found.is_file() && found.permissions().mode() & 0o111 != 0;
     if name.contains('/') {
         let path = dir.join(name);
-        return match path.metadata() {
-            Err(_) => Err(Problem::Start(runc(&format!(
-                "exec: {name:?}: stat {name}: no such file or directory"
-            )))),
-            Ok(_) if executable(&path) => Ok(path),
-            Ok(found) if found.is_dir() => Err(Problem::Start(runc(&format!(
-                "exec: {name:?}: is a directory"
-            )))),
-            Ok(_) => Err(Problem::Start(runc(&format!(
-                "exec: {name:?}: permission denied"
-            )))),
+        let problem = match found(&path) {
+            None => format!("stat {name}: no such file or directory"),
+            Some(found) if executable(&found) => return Ok(path),
+            Some(found) if found.is_dir() => "is a directory".to_owned(),
+            Some(_) => "permission denied".to_owned(),
         };
+        return Err(Problem::Start(runc(&format!("exec: {name:?}: {problem}"))));
     }
     let folders = env
         .get("PATH")
         .map(std::env::split_paths)
         .into_iter()
         .flatten();
-    let found = folders
+    folders
         .map(|folder| dir.join(folder).join(name))
-        .find(|path| executable(path));
-    found.ok_or_else(|| {
-        Problem::Start(runc(&format!(
-            "exec: {name:?}: executable file not found in $PATH"
-        )))
-    })
+        .find(|path| found(path).is_some_and(|found| executable(&found)))
+        .ok_or_else(|| {
+            Problem::Start(runc(&format!(
+                "exec: {name:?}: executable file not found in $PATH"
+            )))
+        })
 }

@@ -3,6 +3,8 @@
 //! One task owns all of it and waits for the next thing to happen: a container ends, the pod is deleted, its
 //! deadline passes, a grace is over, a restart is due.
 
+mod ending;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +15,18 @@ use tokio::time::{Instant, sleep_until};
 
 use super::back_off;
 use super::container::{self, Ending, Slot};
-use super::default::now;
-use super::deletion::DeleteRequest;
 use super::event::key_of;
 use super::kubelet::{Node, Wish};
 use super::launch::Problem;
-use super::pod_status::{ContainerView, PodView, State};
+use super::pod_status::{ContainerView, Place, PodView, State};
 use super::process::Tree;
 use super::status_body::{PODS, Refusal};
+use super::teller::{Named, Teller};
+use super::volumes::{self, Volumes};
+
+/// A kubelet's pauses between its attempts to set up a volume, which double.
+const FIRST_MOUNT_RETRY: Duration = Duration::from_millis(500);
+const LAST_MOUNT_RETRY: Duration = Duration::from_secs(122);
 
 const DEADLINE: (&str, &str) = (
     "DeadlineExceeded",
@@ -32,6 +38,7 @@ const DEADLINE: (&str, &str) = (
 pub struct Life {
     node: Arc<Node>,
     pod: Arc<Pod>,
+    teller: Teller,
     spec: PodSpec,
     uid: String,
     folder: PathBuf,
@@ -41,7 +48,12 @@ pub struct Life {
     report: mpsc::UnboundedSender<Ending>,
     running: Vec<(Slot, Arc<Tree>)>,
     restarts: Vec<(Slot, Instant)>,
+    /// `None` until all are set up.
+    volumes: Option<Volumes>,
+    mount_retry: Option<(Instant, Duration)>,
     deadline: Option<Instant>,
+    /// Those who were asked to end.
+    asked: Vec<Slot>,
     stop_began: Option<Instant>,
     kill_at: Option<Instant>,
 }
@@ -70,6 +82,11 @@ impl Life {
             },
             last: None,
             restarts: 0,
+            sidecar: false,
+        };
+        let init = |one: &Container| ContainerView {
+            sidecar: one.restart_policy.as_deref() == Some("Always"),
+            ..view(one)
         };
         let (report, endings) = mpsc::unbounded_channel();
         let seconds = spec
@@ -78,15 +95,16 @@ impl Life {
         Self {
             folder: node.root.path().join(&uid),
             view: PodView {
-                init: spec.init_containers.iter().flatten().map(view).collect(),
+                init: spec.init_containers.iter().flatten().map(init).collect(),
                 main: spec.containers.iter().map(view).collect(),
-                start: now(),
-                ready_to_start: false,
+                start: node.store.clock().now(),
+                place: Place::Missing,
                 settled: false,
                 failure: None,
                 stopping: false,
             },
             deadline: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            teller: Teller::new(Arc::clone(&node), Arc::clone(&pod)),
             node,
             pod,
             spec,
@@ -96,6 +114,9 @@ impl Life {
             report,
             running: Vec::new(),
             restarts: Vec::new(),
+            volumes: None,
+            mount_retry: None,
+            asked: Vec::new(),
             stop_began: None,
             kill_at: None,
         }
@@ -104,9 +125,8 @@ impl Life {
     /// Lives until the pod is gone or the node stops.
     pub async fn run(mut self) {
         self.publish();
-        self.view.ready_to_start = true;
         self.obey();
-        self.go_on().await;
+        self.set_up_volumes(FIRST_MOUNT_RETRY).await;
         while !self.is_over() {
             if !self.next_thing().await {
                 return self.abandon().await;
@@ -129,13 +149,42 @@ impl Life {
             () = at(self.deadline) => {
                 self.deadline = None;
                 self.view.failure = Some(DEADLINE);
-                self.stop(self.spec.termination_grace_period_seconds.unwrap_or(30).try_into().unwrap_or(0));
+                self.teller.deadline_exceeded(DEADLINE.1);
+                self.stop(self.grace());
             }
             () = at(self.kill_at) => self.kill(),
             () = at(restart) => self.restart_due().await,
+            () = at(self.mount_retry.map(|(at, _)| at)) => {
+                let pause = self.mount_retry.map_or(FIRST_MOUNT_RETRY, |(_, pause)| pause);
+                self.set_up_volumes((pause * 2).min(LAST_MOUNT_RETRY)).await;
+            }
             () = self.node.stop.cancelled() => return false,
         }
         true
+    }
+
+    /// Sets up the volumes and goes on, or tries again after a pause.
+    async fn set_up_volumes(&mut self, pause: Duration) {
+        self.mount_retry = None;
+        if self.view.stopping {
+            return;
+        }
+        let (pod, folder) = (Arc::clone(&self.pod), self.folder.clone());
+        let set_up = tokio::task::spawn_blocking(move || volumes::set_up(&pod, &folder));
+        match set_up.await {
+            Ok(Ok(volumes)) => {
+                self.volumes = Some(volumes);
+                self.view.place = Place::Ready;
+                self.go_on().await;
+            }
+            failed => {
+                tracing::debug!(uid = %self.uid, ?failed, "setting up volumes");
+                for fault in failed.into_iter().filter_map(Result::err).flatten() {
+                    self.teller.failed_mount(&fault);
+                }
+                self.mount_retry = Some((Instant::now() + pause, pause));
+            }
+        }
     }
 
     /// Nothing runs, nothing will run, and the status says why.
@@ -143,7 +192,20 @@ impl Life {
         if !self.running.is_empty() || !self.restarts.is_empty() {
             return false;
         }
-        self.view.stopping || matches!(self.view.phase(self.policy()), "Succeeded" | "Failed")
+        self.view.stopping || self.has_final_phase()
+    }
+
+    fn has_final_phase(&self) -> bool {
+        matches!(self.view.phase(self.policy()), "Succeeded" | "Failed")
+    }
+
+    fn is_sidecar(&self, slot: Slot) -> bool {
+        matches!(slot, Slot::Init(index) if self.view.init[index].sidecar)
+    }
+
+    fn grace(&self) -> u64 {
+        let seconds = self.spec.termination_grace_period_seconds.unwrap_or(30);
+        u64::try_from(seconds).unwrap_or(0)
     }
 
     fn policy(&self) -> &str {
@@ -162,27 +224,6 @@ impl Life {
         }
     }
 
-    /// Asks all containers to end, and sets when they must; a later call can only make it sooner.
-    fn stop(&mut self, seconds: u64) {
-        let first = self.stop_began.is_none();
-        let began = *self.stop_began.get_or_insert_with(Instant::now);
-        let end = began + Duration::from_secs(seconds);
-        self.kill_at = Some(self.kill_at.map_or(end, |at| at.min(end)));
-        self.view.stopping = true;
-        self.restarts.clear();
-        if first {
-            self.running.iter().for_each(|(_, tree)| tree.terminate());
-            self.publish();
-        }
-    }
-
-    fn kill(&mut self) {
-        self.kill_at = None;
-        for (_, tree) in &self.running {
-            self.node.tasks.spawn(Arc::clone(tree).kill());
-        }
-    }
-
     /// Starts what comes next: one init container, or all containers.
     async fn go_on(&mut self) {
         if self.view.stopping {
@@ -190,13 +231,19 @@ impl Life {
         }
         let waiting =
             |one: &ContainerView| matches!(one.state, State::Waiting { .. }) && one.last.is_none();
-        let blocking = self
-            .view
-            .init
-            .iter()
-            .position(|one| !matches!(&one.state, State::Ended(end) if end.code == 0));
+        let mut blocking;
+        loop {
+            blocking = self.view.init.iter().position(|one| !one.is_initialized());
+            let Some(index) = blocking.filter(|index| waiting(&self.view.init[*index])) else {
+                break;
+            };
+            self.start(Slot::Init(index)).await;
+            if !self.view.init[index].is_initialized() {
+                break;
+            }
+            self.publish();
+        }
         match blocking {
-            Some(index) if waiting(&self.view.init[index]) => self.start(Slot::Init(index)).await,
             Some(_) => {}
             None => {
                 for index in 0..self.view.main.len() {
@@ -207,6 +254,14 @@ impl Life {
             }
         }
         self.publish();
+    }
+
+    fn named(&self, slot: Slot) -> Named<'_> {
+        let name = match slot {
+            Slot::Init(index) => &self.view.init[index].name,
+            Slot::Main(index) => &self.view.main[index].name,
+        };
+        Named { slot, name }
     }
 
     fn slot(&mut self, slot: Slot) -> &mut ContainerView {
@@ -228,23 +283,46 @@ impl Life {
         };
         let container = container.unwrap_or_default();
         let attempt = self.slot(slot).restarts;
+        let no_volumes = Volumes::new();
         let started = container::Start {
             slot,
             container: &container,
             attempt,
             pod: &self.pod,
             folder: &self.folder,
+            volumes: self.volumes.as_ref().unwrap_or(&no_volumes),
             report: &self.report,
         };
-        let state = match started.begin(&self.node).await {
+        let named = Named {
+            slot,
+            name: &container.name,
+        };
+        let image = container.image.as_deref().unwrap_or_default();
+        self.teller.pulled(named, image);
+        let begun = started.begin(&self.node).await;
+        if !matches!(begun, Err(Problem::Config(_) | Problem::Create(_))) {
+            self.teller.created(named);
+        }
+        match &begun {
+            Ok(_) => self.teller.started(named),
+            Err(problem) => self.teller.failed(named, problem.message()),
+        }
+        let state = match begun {
             Ok((id, tree)) => {
                 self.running.push((slot, tree));
-                State::Running { id, started: now() }
+                State::Running {
+                    id,
+                    started: self.node.store.clock().now(),
+                }
             }
             Err(Problem::Config(message)) => waiting("CreateContainerConfigError", message),
             Err(Problem::Create(message)) => waiting("CreateContainerError", message),
             Err(Problem::Start(message)) => {
-                let ended = container::never_started(message);
+                let ended = container::never_started(
+                    self.node.container_id(),
+                    message,
+                    &self.node.store.clock(),
+                );
                 // The ending comes through the channel like every other, after this status.
                 let _ = self.report.send(Ending {
                     slot,
@@ -264,18 +342,26 @@ impl Life {
         }
         self.slot(slot).state = State::Ended(ended);
         let again = match self.policy() {
-            _ if self.view.stopping => false,
+            _ if self.view.stopping || self.has_final_phase() => false,
+            _ if self.is_sidecar(slot) => true,
             "Never" => false,
             "OnFailure" => code != 0,
             _ => code != 0 || matches!(slot, Slot::Main(_)),
         };
+        if self.is_sidecar(slot) && self.running.is_empty() && self.has_final_phase() {
+            // With the last sidecar the place to run in goes.
+            self.view.place = Place::Gone;
+        }
         if !self.is_over() || again {
             self.publish();
         }
         if again {
             self.plan_restart(slot);
+        } else if self.view.stopping {
+            self.ask_to_end();
         } else {
             self.go_on().await;
+            self.end_sidecars();
         }
     }
 
@@ -294,6 +380,7 @@ impl Life {
                 view.name
             );
             view.state = waiting("CrashLoopBackOff", message);
+            self.teller.back_off(self.named(slot));
             self.publish();
         }
         self.restarts.push((slot, Instant::now() + pause));
@@ -314,6 +401,7 @@ impl Life {
 
     /// Writes the status, when the pod is still this one; that it is gone comes as a wish.
     fn publish(&self) {
+        let now = self.node.store.clock().now();
         let published = self
             .node
             .store
@@ -325,61 +413,11 @@ impl Life {
                     ));
                 }
                 let mut new = old.clone();
-                new.status = Some(self.view.status(old, &now()));
+                new.status = Some(self.view.status(old, &now));
                 Ok(new)
             });
         if let Err(refusal) = published {
             tracing::debug!(uid = %self.uid, %refusal.message, "publishing a pod's status");
-        }
-    }
-
-    /// Publishes the end, and waits until the pod is deleted when it was not.
-    async fn settle(&mut self) {
-        if self.stop_began.is_none() {
-            // First the ended containers, then the phase.
-            self.publish();
-        }
-        self.view.settled = true;
-        self.publish();
-        loop {
-            let wish = *self.wish.borrow_and_update();
-            match wish {
-                Wish::Gone => return,
-                Wish::Stop(_) => {
-                    let gone = self
-                        .node
-                        .store
-                        .delete::<Pod>(&key_of(&*self.pod), &DeleteRequest::at_once(&self.uid));
-                    if gone.is_err() {
-                        return;
-                    }
-                }
-                Wish::Run => {}
-            }
-            tokio::select! {
-                changed = self.wish.changed() => if changed.is_err() { return },
-                () = self.node.stop.cancelled() => return,
-            }
-        }
-    }
-
-    /// The node stops: all processes go now, and nothing more is published.
-    async fn abandon(mut self) {
-        self.kill();
-        while !self.running.is_empty() {
-            let Some(ending) = self.endings.recv().await else {
-                break;
-            };
-            self.running.retain(|(slot, _)| *slot != ending.slot);
-        }
-        self.remove_folder().await;
-    }
-
-    async fn remove_folder(&self) {
-        if let Err(error) = tokio::fs::remove_dir_all(&self.folder).await
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(folder = %self.folder.display(), %error, "removing a pod's private folder");
         }
     }
 }

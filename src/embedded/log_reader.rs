@@ -1,6 +1,5 @@
 //! Reads a container's log the way `pods/log` asks for it: tail, limit, since, time stamps, follow.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -89,35 +88,31 @@ struct Reader {
 impl Reader {
     async fn run(&mut self, log: &ContainerLog) -> io::Result<()> {
         let mut progress = log.progress();
-        let (mut files, mut rotations) = log.open(None).await?;
-        let mut skip = match self.options.tail {
-            Some(tail) => count_lines(&mut files).await?.saturating_sub(tail),
-            None => 0,
+        let (mut file, mut rotations) = log.open().await?;
+        let mut skip = match (self.options.tail, &mut file) {
+            (Some(tail), Some(file)) => count_lines(file).await?.saturating_sub(tail),
+            _ => 0,
         };
-        let mut files: VecDeque<_> = files.into_iter().map(BufReader::new).collect();
+        let mut file = file.map(BufReader::new);
         loop {
             // The progress is looked at before the file, so that nothing written in between is missed.
             let seen = *progress.borrow_and_update();
-            while let Some(file) = files.front_mut() {
+            if let Some(file) = &mut file {
                 self.drain(file, &mut skip).await?;
-                if files.len() == 1 && seen.rotations == rotations {
-                    break;
-                }
-                files.pop_front();
             }
             self.send().await;
-            if self.is_over()
-                || seen.rotations == rotations && (seen.closed || !self.options.follow)
-            {
+            if self.is_over() {
                 return Ok(());
             }
-            if files.is_empty() {
-                let (more, now) = log.open(Some(rotations)).await?;
-                files.extend(more.into_iter().map(BufReader::new));
+            let is_newest = file.is_some() && seen.rotations == rotations;
+            if !is_newest && (file.is_some() || seen.size > 0) {
+                let (newest, now) = log.open().await?;
+                file = newest.map(BufReader::new);
                 rotations = now;
-                if !files.is_empty() {
-                    continue;
-                }
+                continue;
+            }
+            if seen.closed || !self.options.follow {
+                return Ok(());
             }
             tokio::select! {
                 changed = progress.changed() => if changed.is_err() { return Ok(()) },
@@ -188,17 +183,15 @@ impl Reader {
     }
 }
 
-/// Counts the lines of all files and goes back to their beginnings.
-async fn count_lines(files: &mut [File]) -> io::Result<usize> {
+/// Counts the lines of a file and goes back to its beginning.
+async fn count_lines(file: &mut File) -> io::Result<usize> {
     let mut count = 0;
-    for file in files {
-        let mut reader = BufReader::new(&mut *file);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).await? > 0 {
-            count += usize::from(line.ends_with(b"\n"));
-            line.clear();
-        }
-        file.rewind().await?;
+    let mut reader = BufReader::new(&mut *file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).await? > 0 {
+        count += usize::from(line.ends_with(b"\n"));
+        line.clear();
     }
+    file.rewind().await?;
     Ok(count)
 }

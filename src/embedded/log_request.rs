@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use super::api::Api;
 use super::event::Key;
 use super::log_reader::{self, LogOptions};
 use super::params::Params;
+use super::path::Path;
 use super::status_body::{Refusal, forbidden, invalid_number};
 
 /// Answers with the text of a container's log.
@@ -26,7 +27,7 @@ pub async fn serve(
     Path(key): Path<Key>,
     params: Params,
 ) -> Result<Response, Refusal> {
-    let options = options(&key.1, &params)?;
+    let options = options(&key.1, &params, api.store.clock().precise())?;
     let pod = api.store.get::<Pod>(&key)?.object;
     let container = container(&pod, &key.1, params.text("container"))?;
     let spec = pod.spec.as_ref();
@@ -54,7 +55,7 @@ pub async fn serve(
     Ok(([(CONTENT_TYPE, "text/plain")], body).into_response())
 }
 
-fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
+fn options(name: &str, params: &Params, now: Timestamp) -> Result<LogOptions, Refusal> {
     let tail = params.number("tailLines")?;
     let limit = params.number("limitBytes")?;
     let seconds = params.number("sinceSeconds")?;
@@ -91,11 +92,7 @@ fn options(name: &str, params: &Params) -> Result<LogOptions, Refusal> {
     if !causes.is_empty() {
         return Err(Refusal::invalid("", "PodLogOptions", name, causes));
     }
-    let ago = |seconds| {
-        Timestamp::now()
-            .checked_sub(SignedDuration::from_secs(seconds))
-            .ok()
-    };
+    let ago = |seconds| now.checked_sub(SignedDuration::from_secs(seconds)).ok();
     let size = |number: Option<i64>| number.and_then(|number| usize::try_from(number).ok());
     Ok(LogOptions {
         follow: params.flag("follow"),

@@ -1,12 +1,16 @@
 //! What containers write: one bounded file a container, a time stamp a line, as a kubelet keeps it.
 //!
+//! A real node's `pods/log` reads the newest file alone, so right after a change of files it is empty. Here the
+//! older file goes at once, since nobody could read it.
+//!
 //! A line in the file is `<time> <F|P> <text>`: `P` is a part of a line that goes on in the next entry. The
 //! container's two streams share one pipe, so their order is the order of the writes.
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use tokio::fs::{self, File, OpenOptions};
@@ -14,8 +18,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
-/// A file that reaches this many bytes becomes the older one, and that one goes.
+use super::clock::Clock;
+
+/// A file with so many bytes is followed by a new one when it is looked at (`containerLogMaxSize`).
 const FILE_LIMIT: u64 = 10 * 1024 * 1024;
+/// How often a kubelet looks at the size of a file (`containerLogMonitorInterval`).
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// A file never has more bytes: as many as all the files that a kubelet keeps (`containerLogMaxFiles`, 5).
+const HARD_LIMIT: u64 = 5 * FILE_LIMIT;
 /// A line without an end is cut into entries of this many bytes, as containerd does.
 const ENTRY_LIMIT: usize = 16 * 1024;
 
@@ -30,22 +40,35 @@ pub struct Progress {
     pub closed: bool,
 }
 
+/// The file that is written to.
+#[derive(Debug)]
+struct Current {
+    file: Option<File>,
+    /// When its size was looked at (real time).
+    looked: Instant,
+}
+
 /// The log of one run of one container.
 #[derive(Debug)]
 pub struct ContainerLog {
     path: PathBuf,
-    /// Held while the files change their names and while a reader opens them.
-    file: AsyncMutex<Option<File>>,
+    clock: Arc<Clock>,
+    /// Held while the file is changed for a new one and while a reader opens it.
+    current: AsyncMutex<Current>,
     progress: watch::Sender<Progress>,
 }
 
 impl ContainerLog {
     /// A log in `path`, which is made with the first line.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf, clock: Arc<Clock>) -> Self {
         Self {
             path,
-            file: AsyncMutex::new(None),
+            clock,
+            current: AsyncMutex::new(Current {
+                file: None,
+                looked: Instant::now(),
+            }),
             progress: watch::Sender::new(Progress::default()),
         }
     }
@@ -61,48 +84,44 @@ impl ContainerLog {
         self.progress.send_modify(|progress| progress.closed = true);
     }
 
-    /// Opens the log's files, oldest first: all of them, or those that a reader lacks who has read to the end
-    /// what there was after so many changes of file.
+    /// Opens the newest file, when there is one; with it comes how often the file was changed before.
     ///
     /// # Errors
     /// When a file that is there cannot be opened.
-    pub async fn open(&self, read: Option<u64>) -> io::Result<(Vec<File>, u64)> {
-        let _unchanged = self.file.lock().await;
-        let now = self.progress.borrow().rotations;
-        let mut files = Vec::new();
-        let mut wanted = vec![self.path.clone()];
-        if read.map_or(now > 0, |read| now > read + 1) {
-            wanted.insert(0, older(&self.path));
+    pub async fn open(&self) -> io::Result<(Option<File>, u64)> {
+        let _unchanged = self.current.lock().await;
+        let rotations = self.progress.borrow().rotations;
+        match File::open(&self.path).await {
+            Ok(file) => Ok((Some(file), rotations)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, rotations)),
+            Err(error) => Err(error),
         }
-        for path in wanted {
-            match File::open(&path).await {
-                Ok(file) => files.push(file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((files, now))
     }
 
     async fn write(&self, entries: &[u8]) -> io::Result<()> {
-        let mut file = self.file.lock().await;
+        let mut current = self.current.lock().await;
         let mut progress = *self.progress.borrow();
-        if file.is_some() && progress.size >= FILE_LIMIT {
-            *file = None;
-            fs::rename(&self.path, older(&self.path)).await?;
+        let looks = current.looked.elapsed() >= LOOK_EVERY;
+        if looks {
+            current.looked = Instant::now();
+        }
+        let limit = if looks { FILE_LIMIT } else { HARD_LIMIT };
+        if current.file.is_some() && progress.size >= limit {
+            current.file = None;
+            fs::remove_file(&self.path).await?;
             progress.rotations += 1;
             progress.size = 0;
         }
-        if file.is_none() {
+        if current.file.is_none() {
             let opened = OpenOptions::new()
                 .append(true)
                 .create(true)
                 .mode(0o600)
                 .open(&self.path)
                 .await?;
-            *file = Some(opened);
+            current.file = Some(opened);
         }
-        if let Some(file) = file.as_mut() {
+        if let Some(file) = current.file.as_mut() {
             file.write_all(entries).await?;
             file.flush().await?;
         }
@@ -120,10 +139,15 @@ impl ContainerLog {
             let mut entries = Vec::new();
             if count == 0 {
                 if !line.is_empty() {
-                    push_entry(&mut entries, b'P', &line);
+                    push_entry(&mut entries, b'P', &line, self.clock.precise());
                 }
             } else {
-                split(&chunk[..count], &mut line, &mut entries);
+                split(
+                    &chunk[..count],
+                    &mut line,
+                    &mut entries,
+                    self.clock.precise(),
+                );
             }
             // A full disk must not stop the container: what cannot be kept is read and dropped.
             if !entries.is_empty()
@@ -138,13 +162,8 @@ impl ContainerLog {
     }
 }
 
-/// The name of the older file of a log.
-fn older(path: &Path) -> PathBuf {
-    path.with_extension("log.1")
-}
-
 /// Cuts a chunk into entries; what has no end yet stays in `line`.
-fn split(chunk: &[u8], line: &mut Vec<u8>, entries: &mut Vec<u8>) {
+fn split(chunk: &[u8], line: &mut Vec<u8>, entries: &mut Vec<u8>, now: Timestamp) {
     for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
         line.extend_from_slice(piece);
         let whole = line.last() == Some(&b'\n');
@@ -153,18 +172,18 @@ fn split(chunk: &[u8], line: &mut Vec<u8>, entries: &mut Vec<u8>) {
         }
         while line.len() > ENTRY_LIMIT {
             let rest = line.split_off(ENTRY_LIMIT);
-            push_entry(entries, b'P', line);
+            push_entry(entries, b'P', line, now);
             *line = rest;
         }
         if whole {
-            push_entry(entries, b'F', line);
+            push_entry(entries, b'F', line, now);
             line.clear();
         }
     }
 }
 
-fn push_entry(entries: &mut Vec<u8>, tag: u8, text: &[u8]) {
-    entries.extend_from_slice(format!("{:.9} ", Timestamp::now()).as_bytes());
+fn push_entry(entries: &mut Vec<u8>, tag: u8, text: &[u8], now: Timestamp) {
+    entries.extend_from_slice(format!("{now:.9} ").as_bytes());
     entries.extend_from_slice(&[tag, b' ']);
     entries.extend_from_slice(text);
     entries.push(b'\n');

@@ -1,10 +1,10 @@
 //! Namespaces: an object can only be created in one that exists and is not being deleted.
 
 use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition, NamespaceSpec, NamespaceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::collection::Collection;
-use super::default::{fill_metadata, now};
+use super::default::fill_metadata;
 use super::event::Key;
 use super::kind::Kind;
 use super::status_body::{NAMESPACES, Refusal};
@@ -71,16 +71,16 @@ pub fn check_deletable(name: &str) -> Result<(), Refusal> {
 
 /// A new namespace of this name.
 #[must_use]
-pub fn named(name: &str) -> Namespace {
+pub fn named(name: &str, now: Time) -> Namespace {
     let mut namespace = Namespace::default();
     namespace.metadata.name = Some(name.to_owned());
-    fill(&mut namespace);
+    fill(&mut namespace, now);
     namespace
 }
 
 /// Fills in what the server sets.
-pub fn fill(namespace: &mut Namespace) {
-    fill_metadata(&mut namespace.metadata, "");
+pub fn fill(namespace: &mut Namespace, now: Time) {
+    fill_metadata(&mut namespace.metadata, "", now);
     label(&mut namespace.metadata);
     namespace.spec = Some(NamespaceSpec {
         finalizers: Some(vec!["kubernetes".to_owned()]),
@@ -100,13 +100,13 @@ pub fn label(metadata: &mut ObjectMeta) {
 
 /// The last state of a namespace that is being deleted, when nothing is in it any more.
 #[must_use]
-pub fn emptied(namespace: &Namespace) -> Namespace {
+pub fn emptied(namespace: &Namespace, now: &Time) -> Namespace {
     let condition = |(kind, reason, message): (&str, &str, &str)| NamespaceCondition {
         type_: kind.to_owned(),
         status: "False".to_owned(),
         reason: Some(reason.to_owned()),
         message: Some(message.to_owned()),
-        last_transition_time: Some(now()),
+        last_transition_time: Some(now.clone()),
     };
     let mut namespace = namespace.clone();
     namespace.status.get_or_insert_default().conditions =

@@ -10,6 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// Every embedded pod runs on this machine.
 const ADDRESS: &str = "127.0.0.1";
+/// What a kubelet says of a container that never ran when its pod was stopped.
+const LOST: &str = "The container could not be located when the pod was terminated";
 /// The conditions that a kubelet owns, in its order.
 const OWN: [&str; 5] = [
     "PodReadyToStartContainers",
@@ -55,6 +57,8 @@ pub enum State {
     },
     /// It has ended.
     Ended(Ended),
+    /// The pod was stopped before it ever ran.
+    Lost,
 }
 
 /// A container as its kubelet sees it.
@@ -70,6 +74,19 @@ pub struct ContainerView {
     pub last: Option<Ended>,
     /// How often it was started again.
     pub restarts: i32,
+    /// An init container that runs beside the others until they have ended.
+    pub sidecar: bool,
+}
+
+/// The place that a pod's containers run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is not made yet: volumes are missing.
+    Missing,
+    /// Containers can start.
+    Ready,
+    /// It is gone again.
+    Gone,
 }
 
 /// A pod as its kubelet sees it.
@@ -81,8 +98,8 @@ pub struct PodView {
     pub main: Vec<ContainerView>,
     /// `status.startTime`.
     pub start: Time,
-    /// There is a place to run in: `PodReadyToStartContainers`.
-    pub ready_to_start: bool,
+    /// Is there a place to run in: `PodReadyToStartContainers`?
+    pub place: Place,
     /// All is torn down: the phase may say how it ended.
     pub settled: bool,
     /// `status.reason` and `status.message` of a pod that the kubelet itself ended.
@@ -101,7 +118,17 @@ impl ContainerView {
     }
 
     fn has_ended(&self) -> bool {
-        matches!(self.state, State::Ended(_))
+        matches!(self.state, State::Ended(_) | State::Lost)
+    }
+
+    fn has_started(&self) -> bool {
+        !matches!(self.state, State::Waiting { .. } | State::Lost) || self.last.is_some()
+    }
+
+    /// Does the init container let the next one start?
+    #[must_use]
+    pub fn is_initialized(&self) -> bool {
+        self.succeeded() || self.sidecar && self.has_started()
     }
 }
 
@@ -115,7 +142,7 @@ impl PodView {
             return "Failed";
         }
         let never = restart_policy == "Never" || self.stopping;
-        if let Some(blocking) = self.init.iter().find(|one| !one.succeeded()) {
+        if let Some(blocking) = self.init.iter().find(|one| !one.is_initialized()) {
             return if blocking.has_ended() && never {
                 "Failed"
             } else {
@@ -126,7 +153,7 @@ impl PodView {
             return "Running";
         }
         if self.main.iter().any(|one| !stopped(one)) {
-            return if self.stopping { "Failed" } else { "Pending" };
+            return "Pending";
         }
         match restart_policy {
             _ if self.main.iter().all(ContainerView::succeeded)
@@ -168,16 +195,15 @@ impl PodView {
             host_ips: Some(vec![HostIP {
                 ip: ADDRESS.to_owned(),
             }]),
-            pod_ip: self
-                .ready_to_start
-                .then(|| ADDRESS.to_owned())
-                .or_else(|| old.pod_ip.clone()),
-            pod_ips: if self.ready_to_start {
-                Some(vec![PodIP {
+            pod_ip: match self.place {
+                Place::Missing => old.pod_ip.clone(),
+                _ => Some(ADDRESS.to_owned()),
+            },
+            pod_ips: match self.place {
+                Place::Missing => old.pod_ips.clone(),
+                _ => Some(vec![PodIP {
                     ip: ADDRESS.to_owned(),
-                }])
-            } else {
-                old.pod_ips.clone()
+                }]),
             },
             start_time: Some(self.start.clone()),
             init_container_statuses: statuses(&self.init, true),
@@ -194,7 +220,7 @@ impl PodView {
         now: &Time,
     ) -> Vec<PodCondition> {
         let before = old.conditions.as_deref().unwrap_or_default();
-        let ready_to_start = self.ready_to_start && !self.settled;
+        let ready_to_start = self.place == Place::Ready && !self.settled;
         let plain = |yes: bool| Verdict(yes, None, None);
         let all = [
             plain(ready_to_start),
@@ -234,15 +260,16 @@ impl PodView {
         conditions
     }
 
+    fn has_sidecar_left(&self) -> bool {
+        self.init.iter().any(|one| one.sidecar && one.is_running())
+    }
+
     fn initialized(&self, phase: &str) -> Verdict {
-        if phase == "Succeeded" {
+        if phase == "Succeeded" && !self.has_sidecar_left() {
             return Verdict(true, Some("PodCompleted"), None);
         }
-        let started = self
-            .main
-            .iter()
-            .any(|one| !matches!(one.state, State::Waiting { .. }) || one.last.is_some());
-        let incomplete = names(self.init.iter().filter(|one| !one.succeeded()));
+        let started = self.main.iter().any(ContainerView::has_started);
+        let incomplete = names(self.init.iter().filter(|one| !one.is_initialized()));
         if started || incomplete.is_empty() {
             return Verdict(true, None, None);
         }
@@ -254,12 +281,17 @@ impl PodView {
     }
 
     fn ready(&self, phase: &str) -> Verdict {
+        let lost = self.main.iter().any(|one| matches!(one.state, State::Lost));
         match phase {
-            "Succeeded" => return Verdict(false, Some("PodCompleted"), None),
-            "Failed" => return Verdict(false, Some("PodFailed"), None),
+            "Succeeded" if !self.has_sidecar_left() => {
+                return Verdict(false, Some("PodCompleted"), None);
+            }
+            "Failed" if !lost => return Verdict(false, Some("PodFailed"), None),
             _ => {}
         }
-        let unready = names(self.main.iter().filter(|one| !one.is_running()));
+        let sidecars = self.init.iter().filter(|one| one.sidecar);
+        let all = sidecars.chain(&self.main);
+        let unready = names(all.filter(|one| !one.is_running()));
         if unready.is_empty() {
             return Verdict(true, None, None);
         }
@@ -283,7 +315,7 @@ fn names<'a>(containers: impl Iterator<Item = &'a ContainerView>) -> String {
 
 fn statuses(containers: &[ContainerView], init: bool) -> Option<Vec<ContainerStatus>> {
     let status = |one: &ContainerView| {
-        let ready = if init {
+        let ready = if init && !one.sidecar {
             one.succeeded()
         } else {
             one.is_running()
@@ -292,6 +324,7 @@ fn statuses(containers: &[ContainerView], init: bool) -> Option<Vec<ContainerSta
             State::Waiting { .. } => one.last.as_ref().map(|last| &last.id),
             State::Running { id, .. } => Some(id),
             State::Ended(ended) => Some(&ended.id),
+            State::Lost => None,
         };
         ContainerStatus {
             name: one.name.clone(),
@@ -331,6 +364,15 @@ fn state(state: &State) -> ContainerState {
             ..ContainerState::default()
         },
         State::Ended(ended) => terminated(ended),
+        State::Lost => ContainerState {
+            terminated: Some(ContainerStateTerminated {
+                exit_code: 137,
+                reason: Some("ContainerStatusUnknown".to_owned()),
+                message: Some(LOST.to_owned()),
+                ..ContainerStateTerminated::default()
+            }),
+            ..ContainerState::default()
+        },
     }
 }
 

@@ -1,8 +1,8 @@
 //! Local processes as containers: their start, and the end of everything that came out of them.
 //!
-//! A container's processes are found by four marks: their parents, the process group and session of the first
-//! one, a variable in their environment, because a Jupyter kernel starts a session of its own and outlives
-//! its parent, and the pipe that they write to. A process that sheds all four is not found: only a PID
+//! A container's processes are found by five marks: their parents, the process group and session of the first
+//! one, its memory group when it has one, a variable in their environment, because a Jupyter kernel starts a session of its own and outlives
+//! its parent, and the pipe that they write to. A process that sheds all of them is not found: only a PID
 //! namespace would hold it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,8 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+
+use super::memory::MemoryGroup;
 
 /// The variable that marks a container's processes; its value is the container's id.
 pub const COOKIE: &str = "KUBEGRADER_CONTAINER";
@@ -40,6 +42,21 @@ pub struct Launch {
     pub dir: PathBuf,
     /// User and group to become.
     pub user: Option<(u32, u32)>,
+    /// It goes through a sandbox first, and tells through its standard input how that went.
+    pub gated: bool,
+}
+
+/// A process that has been started.
+#[derive(Debug)]
+pub struct Started {
+    /// The first process.
+    pub child: Child,
+    /// All that come out of it.
+    pub tree: Tree,
+    /// What they write.
+    pub output: pipe::Receiver,
+    /// Closes when the program begins; before that, the words of what went wrong.
+    pub gate: Option<pipe::Receiver>,
 }
 
 /// The processes that came out of one launch.
@@ -52,13 +69,15 @@ pub struct Tree {
     output: PathBuf,
     /// The first process was waited for: its number may belong to someone else now.
     reaped: AtomicBool,
+    group: Option<MemoryGroup>,
 }
 
-/// Starts a process in a group of its own; both its streams come out of one pipe.
+/// Starts a process in a process group of its own; both its streams come out of one pipe. The memory group is
+/// the one that it joins by itself.
 ///
 /// # Errors
-/// When the pipe or the process cannot be made.
-pub fn start(launch: &Launch) -> io::Result<(Child, Tree, pipe::Receiver)> {
+/// When a pipe or the process cannot be made.
+pub fn start(launch: &Launch, group: Option<MemoryGroup>) -> io::Result<Started> {
     let (reader, writer) = io::pipe()?;
     let output = std::fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd()))?;
     let mut command = Command::new(&launch.program);
@@ -70,16 +89,21 @@ pub fn start(launch: &Launch) -> io::Result<(Child, Tree, pipe::Receiver)> {
         .envs(&launch.env)
         .env(COOKIE, &launch.id)
         .current_dir(&launch.dir);
-    command
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let gate = if launch.gated {
+        let (gate, told) = io::pipe()?;
+        command.stdin(told);
+        Some(pipe::Receiver::from_owned_fd(gate.into())?)
+    } else {
+        command.stdin(Stdio::null());
+        None
+    };
     command.process_group(0).kill_on_drop(true);
     if let Some((user, group)) = launch.user {
         command.uid(user).gid(group);
     }
     let child = command.spawn()?;
-    // The command still holds the pipe's other end, which must only live in the container.
+    // The command still holds the other ends of the pipes, which must only live in the container.
     drop(command);
     let root = child.id().unwrap_or_default();
     let tree = Tree {
@@ -88,8 +112,14 @@ pub fn start(launch: &Launch) -> io::Result<(Child, Tree, pipe::Receiver)> {
         cookie: format!("{COOKIE}={}", launch.id).into_bytes(),
         output,
         reaped: AtomicBool::new(false),
+        group,
     };
-    Ok((child, tree, pipe::Receiver::from_owned_fd(reader.into())?))
+    Ok(Started {
+        child,
+        tree,
+        output: pipe::Receiver::from_owned_fd(reader.into())?,
+        gate,
+    })
 }
 
 /// A shell's number for the end of a process: its exit code, or 128 and the signal.
@@ -139,16 +169,38 @@ impl Tree {
         members.len()
     }
 
+    /// Has the kernel killed a process for the container's memory limit?
+    pub fn is_out_of_memory(&self) -> bool {
+        let kills = self.group.as_ref().and_then(MemoryGroup::kills);
+        kills.is_some_and(|kills| kills > 0)
+    }
+
+    /// The container's memory in bytes, exact only when it may be more than `limit`: a page that several
+    /// processes share since a fork is counted once then.
+    pub fn memory(&self, limit: u64) -> u64 {
+        let members = self.members();
+        // The rough sum counts shared pages for each process, and costs little.
+        let rough = members.iter().map(Entry::resident).sum();
+        if rough <= limit {
+            return rough;
+        }
+        members.iter().map(Entry::proportional).sum()
+    }
+
     /// Every living process that belongs to the container.
     fn members(&self) -> Vec<Entry> {
         let all = all_processes();
+        let grouped: BTreeSet<u32> = self.group.iter().flat_map(MemoryGroup::pids).collect();
         let own = std::process::id();
         let strange_root = all
             .iter()
             .any(|one| one.pid == self.root && one.start != self.root_start);
         let belongs = |one: &Entry| {
             let marked = one.group == self.root || one.session == self.root;
-            marked && !strange_root || one.has_cookie(&self.cookie) || one.writes_to(&self.output)
+            marked && !strange_root
+                || grouped.contains(&one.pid)
+                || one.has_cookie(&self.cookie)
+                || one.writes_to(&self.output)
         };
         let mut found: BTreeSet<u32> = all
             .iter()
@@ -215,6 +267,20 @@ impl Entry {
             .any(|stream| link(stream).is_ok_and(|target| target == output))
     }
 
+    /// Bytes of memory that no file backs.
+    fn resident(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid));
+        fields(&text.unwrap_or_default(), &["RssAnon:", "RssShmem:"])
+    }
+
+    /// The same, with shared pages divided by the number of those who share them.
+    fn proportional(&self) -> u64 {
+        match std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)) {
+            Ok(text) => fields(&text, &["Pss_Anon:", "Pss_Shmem:"]),
+            Err(_) => self.resident(),
+        }
+    }
+
     /// SIGKILL, through a descriptor, so that it cannot hit a later process with the same number.
     fn kill(&self) {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
@@ -228,6 +294,15 @@ impl Entry {
             let _ = pidfd_send_signal(descriptor, Signal::KILL);
         }
     }
+}
+
+/// The sum of these lines of a file in `/proc`, which are in KiB, in bytes.
+fn fields(text: &str, names: &[&str]) -> u64 {
+    let value = |line: &str| -> Option<u64> {
+        let name = names.iter().find(|name| line.starts_with(**name))?;
+        line[name.len()..].split_whitespace().next()?.parse().ok()
+    };
+    text.lines().filter_map(value).sum::<u64>() * 1024
 }
 
 fn all_processes() -> Vec<Entry> {

@@ -12,7 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::default::{now, random_uid};
+use super::clock::Clock;
+use super::default::random_uid;
 use super::event::{Change, Key, Stored, key_of};
 use super::namespaces;
 use super::store::{State, Store};
@@ -81,7 +82,7 @@ impl Store {
         if namespaces::check_open::<Event>(&state.namespaces, &key_of(pod)).is_err() {
             return;
         }
-        let new = event(pod, report);
+        let new = event(pod, report, &state.clock);
         let (again, alike) = state.alike(pod, &new);
         let stored = match again {
             Some(old) => {
@@ -104,13 +105,14 @@ impl State {
     fn alike(&self, pod: &Pod, new: &Event) -> (Option<Stored<Event>>, usize) {
         let (namespace, name) = key_of(pod);
         let prefix = format!("{name}.");
+        let now = self.clock.precise();
         let of_pod = self
             .events
             .objects
             .range((namespace.clone(), prefix.clone())..)
             .take_while(|((space, name), _)| *space == namespace && name.starts_with(&prefix))
             .map(|(_, stored)| stored)
-            .filter(|stored| is_alike(&stored.object, new));
+            .filter(|stored| is_alike(&stored.object, new, now));
         let (mut same, mut combined, mut alike) = (None, None, 0);
         for stored in of_pod {
             let message = stored.object.message.as_deref().unwrap_or_default();
@@ -152,10 +154,10 @@ fn is_of_newer_recorder(event: &Event) -> bool {
 }
 
 /// Do two events of one pod differ in nothing but their message and their time?
-fn is_alike(old: &Event, new: &Event) -> bool {
+fn is_alike(old: &Event, new: &Event, now: Timestamp) -> bool {
     let recent = |time: &Option<Time>| {
         time.as_ref()
-            .is_none_or(|time| Timestamp::now().duration_since(time.0) < ALIKE_WITHIN)
+            .is_none_or(|time| now.duration_since(time.0) < ALIKE_WITHIN)
     };
     old.reason == new.reason
         && old.type_ == new.type_
@@ -188,15 +190,15 @@ fn repeated(old: &Event, new: &Event) -> Event {
     event
 }
 
-fn event(pod: &Pod, report: &Report<'_>) -> Event {
+fn event(pod: &Pod, report: &Report<'_>, clock: &Clock) -> Event {
     let (namespace, name) = key_of(pod);
-    let moment = Timestamp::now();
+    let moment = clock.precise();
     let mut event = Event {
         metadata: ObjectMeta {
             name: Some(format!("{name}.{:x}", moment.as_nanosecond())),
             namespace: Some(namespace.clone()),
             uid: Some(random_uid()),
-            creation_timestamp: Some(now()),
+            creation_timestamp: Some(clock.now()),
             ..ObjectMeta::default()
         },
         involved_object: ObjectReference {
@@ -217,8 +219,8 @@ fn event(pod: &Pod, report: &Report<'_>) -> Event {
     match report.reporter {
         Reporter::Component { component, host } => {
             event.count = Some(1);
-            event.first_timestamp = Some(now());
-            event.last_timestamp = Some(now());
+            event.first_timestamp = Some(clock.now());
+            event.last_timestamp = Some(clock.now());
             event.source = Some(EventSource {
                 component: Some(component.to_owned()),
                 host: (!host.is_empty()).then(|| host.to_owned()),

@@ -163,7 +163,7 @@ async fn create<T: Served>(
         api.store
             .get::<k8s_openapi::api::core::v1::Namespace>(&of_namespace)?;
     }
-    object.fill(&namespace);
+    object.fill(&namespace, api.store.clock().now());
     object.check()?;
     let stored = api.store.create(object, dry_run)?;
     let answer = Form::of(&headers).object(stored);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -28,14 +29,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Layer;
 
+use super::faults::{FaultService, Faults};
 use super::identity::Identity;
+use super::limits::{Gate, Limits, guard};
 use super::status_body::Refusal;
 
-/// A client that sends its headers slower than this is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at one time; more wait in the socket's queue.
-const CONNECTIONS: usize = 1024;
 /// The wait after a failed accept, for example when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -71,19 +71,34 @@ impl Drop for Server {
 ///
 /// # Errors
 /// When the socket or the file cannot be made.
-pub async fn serve(router: Router, dir: &Path, stop: CancellationToken) -> io::Result<Server> {
+pub async fn serve(
+    router: Router,
+    faults: Faults,
+    limits: Limits,
+    dir: &Path,
+    stop: CancellationToken,
+) -> io::Result<Server> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("https://{}", listener.local_addr()?);
     let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let identity = Identity::new()?;
     let kubeconfig = write_kubeconfig(dir, &url, &token, &identity.authority).await?;
     let expected: Arc<[u8]> = format!("Bearer {token}").into_bytes().into();
-    let router = router.layer(from_fn_with_state(expected, authenticate));
+    // The token is looked at before anything that a client without it could take.
+    let router = router
+        .layer(from_fn_with_state(Gate::new(&limits), guard))
+        .layer(from_fn_with_state(Arc::clone(&expected), authenticate));
+    let layer = faults
+        .layer()
+        .only_where(move |headers| is_token(headers, &expected));
+    let service = layer.layer(router);
     let tasks = TaskTracker::new();
     tasks.spawn(accept(
         listener,
         identity.acceptor,
-        router,
+        service,
+        faults,
+        limits,
         stop.clone(),
         tasks.clone(),
     ));
@@ -96,25 +111,30 @@ pub async fn serve(router: Router, dir: &Path, stop: CancellationToken) -> io::R
 }
 
 async fn authenticate(State(expected): State<Arc<[u8]>>, request: Request, next: Next) -> Response {
-    let given = request
-        .headers()
-        .get(AUTHORIZATION)
-        .map_or(b"".as_slice(), |value| value.as_bytes());
-    if constant_time_eq(given, &expected) {
+    if is_token(request.headers(), &expected) {
         next.run(request).await
     } else {
         Refusal::unauthorized().into_response()
     }
 }
 
+fn is_token(headers: &HeaderMap, expected: &[u8]) -> bool {
+    let given = headers
+        .get(AUTHORIZATION)
+        .map_or(b"".as_slice(), |value| value.as_bytes());
+    constant_time_eq(given, expected)
+}
+
 async fn accept(
     listener: TcpListener,
     tls: TlsAcceptor,
-    router: Router,
+    service: FaultService<Router>,
+    faults: Faults,
+    limits: Limits,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = tokio::select! {
             accepted = next_connection(&listener, &permits) => accepted,
@@ -123,11 +143,17 @@ async fn accept(
         let Some((stream, permit)) = accepted else {
             continue;
         };
-        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+        if faults.uptime().is_down() {
+            continue;
+        }
+        let mut connection = faults.uptime().connection();
+        let (tls, service, stop) = (tls.clone(), service.clone(), stop.clone());
+        let limits = limits.clone();
         tasks.spawn(async move {
             let _held = permit;
             tokio::select! {
-                () = converse(stream, tls, router) => {}
+                () = converse(stream, tls, service, limits) => {}
+                () = connection.ended() => {}
                 () = stop.cancelled() => {}
             }
         });
@@ -149,17 +175,24 @@ async fn next_connection(
     }
 }
 
-async fn converse(stream: TcpStream, tls: TlsAcceptor, router: Router) {
+async fn converse(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    service: FaultService<Router>,
+    limits: Limits,
+) {
     // Events are small and must not wait for more.
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(HEADER_TIMEOUT, tls.accept(stream)).await else {
+    let Ok(Ok(stream)) = timeout(limits.header_time, tls.accept(stream)).await else {
         return;
     };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(limits.header_time)
+        .max_headers(limits.headers)
+        .max_header_size(limits.header_bytes);
     let conversation =
-        http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = conversation.await {
         tracing::debug!(%error, "a connection ended");
     }

@@ -1,6 +1,7 @@
 //! What requests may do with each kind of object: its defaults, its rules, its table.
 
 use k8s_openapi::api::core::v1::{Event, EventSource, Namespace, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::body::check_quantities;
@@ -18,7 +19,7 @@ pub trait Served: Kind {
     const COLUMNS: &'static [Column];
 
     /// Fills in what the user left out, and throws away what only the server may set.
-    fn fill(&mut self, namespace: &str);
+    fn fill(&mut self, namespace: &str, now: Time);
 
     /// Refuses a new object that breaks the rules.
     ///
@@ -42,8 +43,8 @@ pub trait Served: Kind {
 impl Served for Pod {
     const COLUMNS: &'static [Column] = table::PODS;
 
-    fn fill(&mut self, namespace: &str) {
-        default::fill(self, namespace);
+    fn fill(&mut self, namespace: &str, now: Time) {
+        default::fill(self, namespace, now);
     }
 
     fn check(&self) -> Result<(), Refusal> {
@@ -80,8 +81,8 @@ impl Served for Pod {
 impl Served for Event {
     const COLUMNS: &'static [Column] = table::EVENTS;
 
-    fn fill(&mut self, namespace: &str) {
-        default::fill_metadata(&mut self.metadata, namespace);
+    fn fill(&mut self, namespace: &str, now: Time) {
+        default::fill_metadata(&mut self.metadata, namespace, now);
         fill_event(self);
     }
 
@@ -120,8 +121,8 @@ fn fill_event(event: &mut Event) {
 impl Served for Namespace {
     const COLUMNS: &'static [Column] = table::NAMESPACES;
 
-    fn fill(&mut self, _namespace: &str) {
-        namespaces::fill(self);
+    fn fill(&mut self, _namespace: &str, now: Time) {
+        namespaces::fill(self, now);
     }
 
     fn check(&self) -> Result<(), Refusal> {

@@ -129,6 +129,20 @@ impl Refusal {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
+    /// 408: the body did not come in time.
+    #[must_use]
+    pub fn slow_body() -> Self {
+        let message = "the body of the request did not come in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout", message)
+    }
+
+    /// 429 `TooManyRequests`: more watches than one server may have.
+    #[must_use]
+    pub fn too_many_requests() -> Self {
+        let message = "too many requests: all watches of this server are taken";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message)
+    }
+
     /// 413: the body is larger than `limit` bytes.
     #[must_use]
     pub fn too_large(limit: usize) -> Self {

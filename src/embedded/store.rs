@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::{Event as Occurrence, Namespace, Pod};
 use tokio::sync::{mpsc, watch};
 
+use super::clock::Clock;
 use super::collection::Collection;
 use super::deletion::{DeleteRequest, Next, next_step, without_dependents};
 use super::event::{Change, Event, Key, Stored, key_of, render};
@@ -47,6 +48,8 @@ pub struct Store {
 /// What is under the lock.
 #[derive(Debug)]
 pub struct State {
+    /// The server's clock.
+    pub clock: Arc<Clock>,
     version: u64,
     /// The pods.
     pub pods: Collection<Pod>,
@@ -62,7 +65,9 @@ impl Store {
     /// A store with the namespaces that every cluster has, which keeps the last `capacity` changes of each kind.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        let clock = Arc::<Clock>::default();
         let mut state = State {
+            clock: Arc::clone(&clock),
             version: 0,
             pods: Collection::new(capacity),
             events: Collection::new(capacity),
@@ -70,7 +75,7 @@ impl Store {
             shelf: Shelf::default(),
         };
         for name in namespaces::ALWAYS_THERE {
-            state.put(Change::Added, namespaces::named(name), None);
+            state.put(Change::Added, namespaces::named(name, clock.now()), None);
         }
         Self {
             state: Mutex::new(state),
@@ -80,6 +85,23 @@ impl Store {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No code under the lock leaves the state half changed, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server's clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.lock().clock)
+    }
+
+    /// Forgets all events, as etcd's compaction does: whoever goes on from a version that was seen before is answered
+    /// 410. The version grows by one, as it does on a real server, where other objects change too.
+    pub fn compact(&self) {
+        let mut state = self.lock();
+        state.version += 1;
+        let version = state.version;
+        state.pods.compact(version);
+        state.events.compact(version);
+        state.namespaces.compact(version);
     }
 
     /// Changes whenever an object of this kind does.
@@ -205,7 +227,7 @@ impl Store {
                 gone: true,
             });
         }
-        let Some(new) = request.mark(&*old.object) else {
+        let Some(new) = request.mark(&*old.object, state.clock.now()) else {
             // It is being deleted already and nothing was asked that makes it faster.
             return Ok(Deleted {
                 stored: old,
@@ -335,7 +357,7 @@ impl State {
         }
         let emptied = self.put(
             Change::Modified,
-            namespaces::emptied(&old.object),
+            namespaces::emptied(&old.object, &self.clock.now()),
             Some(old),
         );
         self.put(

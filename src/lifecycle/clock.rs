@@ -12,6 +12,10 @@ use crate::waiting::Waiting;
 const SETTLING: Duration = Duration::from_secs(5);
 /// What the kubelet's own deadline leaves beyond ours, so that a pod is judged by one clock while anybody watches.
 const SAFETY_MARGIN: Duration = Duration::from_secs(30);
+/// How long a pod with a node may say nothing of why it does not start, before its events are looked at, and how often
+/// they are looked at then.
+const SUSPICION: Duration = Duration::from_secs(5);
+const NEXT_LOOK: Duration = Duration::from_secs(30);
 /// The time to start that the kubelet's deadline allows for where the run has no limit of its own.
 const USUAL_START: Duration = Duration::from_hours(1);
 
@@ -29,6 +33,8 @@ pub(super) enum Expired {
     Start,
     /// The patience with what it waits for.
     Patience,
+    /// The time in which a pod with a node should have said something.
+    Silence,
     /// The time to run.
     Run,
     /// The time in which a phase should have confirmed what the containers said.
@@ -40,6 +46,8 @@ pub(super) enum Expired {
 pub(super) struct Clock {
     start_timeout: Option<Duration>,
     timeout: Option<Duration>,
+    /// When a full quota first refused the pod.
+    pub(super) refused: Option<Instant>,
     pub(super) created: Instant,
     pub(super) scheduled: Option<Instant>,
     pub(super) running: Option<Instant>,
@@ -47,6 +55,9 @@ pub(super) struct Clock {
     gated: Option<Instant>,
     gated_before: Duration,
     waiting: Option<(Waiting, Instant)>,
+    /// What events say, where the status says nothing; and when to look at them.
+    told_by_events: Option<(Waiting, Instant)>,
+    next_look: Option<Instant>,
 }
 
 impl Clock {
@@ -54,6 +65,7 @@ impl Clock {
         Self {
             start_timeout,
             timeout,
+            refused: None,
             created: Instant::now(),
             scheduled: None,
             running: None,
@@ -61,7 +73,14 @@ impl Clock {
             gated: None,
             gated_before: Duration::ZERO,
             waiting: None,
+            told_by_events: None,
+            next_look: None,
         }
+    }
+
+    /// Notes that the pod queues for a quota.
+    pub(super) fn queue(&mut self) {
+        self.refused.get_or_insert_with(Instant::now);
     }
 
     /// Notes that the API server has accepted the pod.
@@ -72,8 +91,27 @@ impl Clock {
     /// Notes that the pod has a node.
     pub(super) fn schedule(&mut self) -> bool {
         let first = self.scheduled.is_none();
-        self.scheduled.get_or_insert_with(Instant::now);
+        let at = *self.scheduled.get_or_insert_with(Instant::now);
+        self.next_look.get_or_insert(at + SUSPICION);
         first
+    }
+
+    /// Notes what the pod's events say; true when it is a new cause.
+    pub(super) fn hear_events(&mut self, told: Option<Waiting>) -> bool {
+        let now = Instant::now();
+        self.next_look = Some(now + NEXT_LOOK);
+        match (&mut self.told_by_events, told) {
+            (Some((known, _)), Some(told)) if known.cause == told.cause => {
+                *known = told;
+                false
+            }
+            (known, Some(told)) => {
+                *known = Some((told, now));
+                true
+            }
+            // An event is forgotten by the API server after an hour; what it told still holds.
+            (_, None) => false,
+        }
     }
 
     /// Notes the pod's state; true when it is a new one that is worth a line.
@@ -106,6 +144,7 @@ impl Clock {
             },
             State::Running => {
                 self.waiting = None;
+                self.told_by_events = None;
                 let first = self.running.is_none();
                 self.running.get_or_insert(now);
                 first
@@ -120,7 +159,12 @@ impl Clock {
 
     /// What the pod waits for.
     pub(super) fn waits_for(&self) -> Option<&Waiting> {
-        self.waiting.as_ref().map(|(waiting, _)| waiting)
+        self.reason().map(|(waiting, _)| waiting)
+    }
+
+    /// The reason that the status gives, else the one that the events give, and since when.
+    fn reason(&self) -> Option<&(Waiting, Instant)> {
+        self.waiting.as_ref().or(self.told_by_events.as_ref())
     }
 
     /// The next limit and when it is passed.
@@ -140,10 +184,13 @@ impl Clock {
             .start_timeout
             .map(|limit| (self.created + self.gated_before + limit, Expired::Start));
         let patience = self
-            .waiting
-            .as_ref()
+            .reason()
             .and_then(|(waiting, since)| Some((*since + waiting.patience()?, Expired::Patience)));
-        [start, patience]
+        let look = self
+            .next_look
+            .filter(|_| self.waiting.is_none())
+            .map(|at| (at, Expired::Silence));
+        [start, patience, look]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -157,8 +204,8 @@ impl Clock {
             None if self.scheduled.is_some() => Verdict::new(
                 Phase::Pending,
                 Cause::StartTimeout,
-                "the pod has a node and no container of it was started; 'kubectl describe pod' of such a pod may name a \
-                 volume that cannot be mounted or an image that takes long to pull",
+                "the pod has a node and no container of it was started; its image may take long to pull, and 'kubectl \
+                 describe pod' of such a pod tells more",
             ),
             None => Verdict::new(
                 Phase::Pending,

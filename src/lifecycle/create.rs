@@ -1,18 +1,22 @@
 //! The create: exactly one pod, whatever happens to the answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Api;
 use kube::api::{PostParams, Request};
 use kube::core::Status;
 
+use super::quota::Queue;
 use super::{Run, RunOptions, finish};
 use crate::cause::Cause;
 use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, labels};
-use crate::name::label_value;
+use crate::name::{label_value, unique_id};
+use crate::owner::Liveness;
+use crate::owner::claim::Holder;
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
@@ -23,10 +27,9 @@ const FINDING: Duration = Duration::from_secs(10);
 
 /// Marks the pod as this run's.
 pub(super) fn label(manifest: &mut Manifest, options: &RunOptions) -> Result<()> {
-    let run = format!("{:032x}", rand::random::<u128>());
     let mut all = BTreeMap::from([
         (labels::INSTANCE, label_value(&options.instance)),
-        (labels::RUN, run),
+        (labels::RUN, unique_id()),
     ]);
     if manifest.label(labels::MANAGED_BY).is_none() {
         all.insert(labels::MANAGED_BY, "kubegrader".to_owned());
@@ -39,20 +42,40 @@ pub(super) fn label(manifest: &mut Manifest, options: &RunOptions) -> Result<()>
 }
 
 /// Whose a pod of our name is.
-enum Owner {
+enum Whose {
     /// Our own, whose create was applied and never answered.
-    ThisRun,
-    /// An earlier run's of the same submission and attempt, still at work.
-    SameSubmission,
-    /// The same, and it is over, about to go, or not to be adopted.
-    Leftover,
+    Ours,
+    /// An earlier run's of the same submission and attempt.
+    Earlier,
     /// Somebody else's.
     Stranger(String),
 }
 
-impl Run<'_> {
-    /// Creates the pod, or adopts the one that is there already.
-    pub(super) async fn create(&mut self) -> Result<()> {
+/// What was found under our name.
+enum Found {
+    /// Our pod.
+    Ours,
+    /// An earlier run's, which is ours now.
+    Adopted(Arc<PodView>),
+    /// An earlier run's, which has been told to go.
+    Replaced,
+    /// Nothing that can be relied on yet.
+    Again(Failure),
+}
+
+impl Run {
+    /// Creates the pod, or adopts the one that is there already: its state then.
+    pub(super) async fn create(&mut self) -> Result<Option<Arc<PodView>>> {
+        Box::pin(self.claim()).await?;
+        if self.options.reap {
+            crate::reap::in_background(
+                &self.connection,
+                &self.process,
+                &self.namespace,
+                &self.options.instance,
+                &self.steps,
+            );
+        }
         let mut unanswered = false;
         let created = self.create_or_adopt(&mut unanswered).await;
         if created.is_err() && unanswered {
@@ -62,30 +85,46 @@ impl Run<'_> {
     }
 
     /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
-    async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<()> {
+    async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
-        let mut reloaded = false;
+        let mut queue = Queue::default();
+        let (mut reloaded, mut replaced) = (false, false);
         loop {
             if self.cancel.is_cancelled() {
                 return Err(self.cancelled());
             }
+            let generation = self.connection.generation();
             let failure = match self.post().await {
                 Ok(pod) => {
                     self.owns(&pod, "created");
-                    return Ok(());
+                    return Ok(None);
                 }
                 Err(failure) => failure,
             };
             if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
                 reloaded = true;
-                self.cluster.reload(&self.connection).await?;
+                self.connection.renew(generation).await?;
                 continue;
             }
+            let Some(failure) = queue.wait(self, failure).await? else {
+                patience = Patience::new(OUTAGE);
+                continue;
+            };
             *unanswered |= failure.is_transient();
             let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
                 match self.look(failure).await? {
-                    None => return Ok(()),
-                    Some(failure) => failure,
+                    Found::Ours => return Ok(None),
+                    Found::Adopted(pod) => return Ok(Some(pod)),
+                    Found::Replaced if !replaced => {
+                        // Finding out whose it was may have taken longer than an outage may.
+                        replaced = true;
+                        patience = Patience::new(OUTAGE);
+                        continue;
+                    }
+                    Found::Replaced => {
+                        Failure::Unanswered("a pod of this name is still being deleted".to_owned())
+                    }
+                    Found::Again(failure) => failure,
                 }
             } else {
                 failure
@@ -108,7 +147,7 @@ impl Run<'_> {
         let mut patience = Patience::new(FINDING);
         loop {
             let failure = match once(pods.get(&self.name)).await {
-                Ok(pod) if matches!(self.owner(&pod), Owner::ThisRun) => {
+                Ok(pod) if matches!(self.whose(&pod), Whose::Ours) => {
                     return self.owns(&pod, "created after all");
                 }
                 Ok(_) => return,
@@ -142,16 +181,16 @@ impl Run<'_> {
         once(self.connection.client().request(request)).await
     }
 
-    /// Reads the pod of our name after a create that was refused for it, or never answered. `None`: the pod is ours.
-    async fn look(&mut self, failure: Failure) -> Result<Option<Failure>> {
+    /// Reads the pod of our name after a create that was refused for it, or never answered.
+    async fn look(&mut self, failure: Failure) -> Result<Found> {
         let pods: Api<PodView> = self.connection.pods(&self.namespace);
         let pod = match once(pods.get(&self.name)).await {
             Ok(pod) => pod,
             // Gone again, or never made: the create may be repeated.
             Err(Failure::Refused(status)) if status.code == 404 => {
-                return Ok(Some(transient(failure)));
+                return Ok(Found::Again(transient(failure)));
             }
-            Err(other) if other.is_transient() => return Ok(Some(transient(failure))),
+            Err(other) if other.is_transient() => return Ok(Found::Again(transient(failure))),
             Err(other) => {
                 return Err(other.into_error(
                     "reading pod",
@@ -160,24 +199,44 @@ impl Run<'_> {
                 ));
             }
         };
-        match self.owner(&pod) {
-            Owner::ThisRun => self.owns(&pod, "created; the answer had been lost"),
-            Owner::SameSubmission => self.owns(
-                &pod,
-                "adopted from an earlier run of the same submission and attempt",
-            ),
-            Owner::Leftover => {
-                self.replace(&pod).await;
-                return Ok(Some(transient(failure)));
+        match self.whose(&pod) {
+            Whose::Ours => {
+                self.owns(&pod, "created; the answer had been lost");
+                Ok(Found::Ours)
             }
-            Owner::Stranger(owner) => {
-                return Err(Error::NameTaken {
-                    object: self.object(),
-                    owner,
-                });
-            }
+            Whose::Earlier => self.succeed(&Arc::new(pod), failure).await,
+            Whose::Stranger(owner) => Err(Error::NameTaken {
+                object: self.object(),
+                owner,
+            }),
         }
-        Ok(None)
+    }
+
+    /// Adopts or replaces the pod of an earlier run, unless that run is under way somewhere.
+    async fn succeed(&mut self, pod: &Arc<PodView>, failure: Failure) -> Result<Found> {
+        if pod.metadata.deletion_timestamp.is_some() {
+            self.replace(pod).await;
+            return Ok(Found::Replaced);
+        }
+        if let Liveness::Alive(owner) = self.owner_of(pod).await? {
+            return Err(self.taken_by(&owner));
+        }
+        // What ended under an owner that died may have been told of already: it is no new run's result. What ended after
+        // it had been detached has been told to nobody.
+        let is_of_use = !pod.is_terminal() || Holder::of(pod) == Holder::Detached;
+        // Marked even when it is only to be deleted: another process may be about to adopt it.
+        let Some(taken) = self.take_over(pod).await? else {
+            return Ok(Found::Again(transient(failure)));
+        };
+        if is_of_use && self.options.adopt {
+            self.owns(
+                &taken,
+                "adopted from an earlier run of the same submission and attempt",
+            );
+            return Ok(Found::Adopted(taken));
+        }
+        self.replace(pod).await;
+        Ok(Found::Replaced)
     }
 
     /// Makes way for a new pod of the same name. What still runs gets a moment to stop: a container whose pod is
@@ -197,29 +256,24 @@ impl Run<'_> {
         }
     }
 
-    fn owner(&self, pod: &PodView) -> Owner {
+    fn whose(&self, pod: &PodView) -> Whose {
         let same = |key| {
             self.manifest
                 .label(key)
                 .is_some_and(|ours| pod.label(key) == Some(ours))
         };
         if same(labels::RUN) {
-            return Owner::ThisRun;
+            return Whose::Ours;
         }
         if same(labels::INSTANCE) && same(labels::SUBMISSION) && same(labels::ATTEMPT) {
-            let is_over = pod.is_terminal() || pod.metadata.deletion_timestamp.is_some();
-            return if is_over || !self.options.adopt {
-                Owner::Leftover
-            } else {
-                Owner::SameSubmission
-            };
+            return Whose::Earlier;
         }
         let shown = |key| pod.label(key).map(|value| format!("{key}={value}"));
         let known: Vec<_> = [labels::INSTANCE, labels::SUBMISSION, labels::ATTEMPT]
             .into_iter()
             .filter_map(shown)
             .collect();
-        Owner::Stranger(if known.is_empty() {
+        Whose::Stranger(if known.is_empty() {
             "it has no label of kubegrader".to_owned()
         } else {
             known.join(", ")
@@ -227,10 +281,22 @@ impl Run<'_> {
     }
 
     fn owns(&mut self, pod: &PodView, how: &str) {
-        pod.uid().clone_into(&mut self.uid);
+        self.has(pod.uid(), how);
+    }
+
+    /// Takes a pod that the caller has created.
+    pub(super) fn follow(&mut self, uid: &str) {
+        self.has(uid, "followed");
+    }
+
+    fn has(&mut self, uid: &str, how: &str) {
+        uid.clone_into(&mut self.uid);
         self.created = true;
+        if let Some(under_way) = &mut self.hold.under_way {
+            under_way.owns(&self.uid);
+        }
         self.clock.create();
-        self.steps.info(&format!("{how} (uid {})", self.uid));
+        self.steps.info(&format!("{how} (uid {uid})"));
     }
 
     /// The error of a create that will not succeed, with a verdict where the answer is one on the pod.

@@ -1,41 +1,49 @@
 //! After the end: the log, and the delete. Neither changes a verdict.
 
-use kube::api::{DeleteParams, Preconditions};
+use kube::Api;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::observe::{End, Remains};
 use super::outcome::{Outcome, Timings};
 use super::{Run, outcome};
+use crate::cluster::doomed::Doomed;
 use crate::cluster::logs;
-use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::cluster::retry::{Failure, within};
 use crate::pod_view::PodView;
 
 /// The grace of a pod whose containers have ended: there is nothing to wait for.
-pub(super) const ENDED: u32 = 0;
+pub(crate) const ENDED: u32 = 0;
 /// The grace of a pod that is stopped: what `kubectl delete --now` gives.
-pub(super) const AT_ONCE: u32 = 1;
-/// How long a log may be asked for before the outcome is told without it.
+pub(crate) const AT_ONCE: u32 = 1;
+/// How long a log may be asked for, and how long one that keeps coming may take.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_LOG: Duration = Duration::from_mins(1);
+/// How long the outcome waits for a delete that the API server does not answer; it goes on in the background.
+const DELETE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pod that was stopped may take to be gone before the outcome is told.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-impl Run<'_> {
+impl Run {
     /// Reads the log, deletes the pod, and puts the outcome together.
     pub(super) async fn finish(&mut self, end: End, began: Instant) -> Outcome {
         let seen_at = outcome::unix_time();
         let seen = Instant::now();
         let logs = match end.remains {
             Remains::Nothing => None,
-            _ => self.read_log().await,
-        };
-        match end.remains {
-            Remains::Nothing => {}
-            Remains::Ended => self.delete(ENDED).await,
-            Remains::Running => {
-                self.delete(AT_ONCE).await;
-                self.wait_until_gone(&self.uid).await;
+            Remains::Ended => {
+                let logs = self.read_log().await;
+                if !self.options.keep {
+                    self.delete(ENDED).await;
+                }
+                logs
             }
-        }
+            Remains::Running if self.options.keep => self.read_log().await,
+            // Its time is over, whatever the log does: the log can be read while the pod stops.
+            Remains::Running => {
+                let (logs, ()) = tokio::join!(self.read_log(), self.stop());
+                logs
+            }
+        };
         let timings = Timings::new(&self.clock, self.last.as_deref(), began, seen, seen_at);
         self.steps.info(&format!(
             "done: {} after {:.3} s",
@@ -43,6 +51,7 @@ impl Run<'_> {
         ));
         Outcome::new(
             end.verdict,
+            self.options.attempt,
             logs,
             timings,
             &self.manifest,
@@ -53,21 +62,21 @@ impl Run<'_> {
 
     /// The log of the container that decided; `None` when it cannot be had, which fails nothing.
     async fn read_log(&self) -> Option<String> {
-        let pods = self.connection.pods(&self.namespace);
-        let container = self.log_container();
-        let mut patience = Patience::new(LOG_PATIENCE);
-        loop {
-            let failure =
-                match logs::read(&pods, &self.name, container, self.options.log_limit).await {
-                    Ok(log) => return Some(log),
-                    Err(failure) => failure,
-                };
-            if let Err(failure) = patience.wait(failure).await {
-                self.steps
-                    .warn(&format!("the log cannot be read: {failure}"));
-                return None;
-            }
+        if self.options.log_limit == 0 {
+            return None;
         }
+        let container = self.log_container();
+        let reading = self.connection.ask(LOG_PATIENCE, |client| async move {
+            let pods = Api::namespaced(client, &self.namespace);
+            logs::read(&pods, &self.name, container, self.options.log_limit).await
+        });
+        let failure = match within(LONGEST_LOG, reading).await {
+            Ok(log) => return Some(log),
+            Err(failure) => failure,
+        };
+        self.steps
+            .warn(&format!("the log cannot be read: {failure}"));
+        None
     }
 
     /// The init container that failed, else the container that `kubectl logs` would take.
@@ -91,42 +100,42 @@ impl Run<'_> {
     }
 
     pub(super) async fn delete_pod(&self, uid: &str, grace: u32) {
-        let pods = self.connection.pods(&self.namespace);
-        let params = DeleteParams {
-            grace_period_seconds: Some(grace),
-            // Never the pod that took the name in the meantime.
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
+        let doomed = Doomed {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            uid: uid.to_owned(),
+            grace,
         };
-        let mut patience = Patience::new(OUTAGE);
-        loop {
-            let failure = match once(pods.delete(&self.name, &params)).await {
-                Ok(_) => return self.steps.info("deleted"),
-                Err(Failure::Refused(status)) if matches!(status.code, 404 | 409) => return,
-                Err(failure) => failure,
-            };
-            if let Err(failure) = patience.wait(failure).await {
+        match doomed.delete(&self.connection, DELETE_PATIENCE).await {
+            Ok(()) => self.steps.info("deleted"),
+            Err(failure) if failure.is_transient() => {
                 self.steps.warn(&format!(
-                    "the pod could not be deleted and is left behind: {failure}"
+                    "the pod could not be deleted yet, and that is tried again until it is: {failure}"
                 ));
-                return;
+                doomed.delete_in_background(&self.connection, self.steps.clone());
             }
+            Err(failure) => self.steps.warn(&format!(
+                "the pod may not be deleted and is left behind: {failure}"
+            )),
         }
+    }
+
+    /// Deletes a pod that runs, and waits until nothing of it runs any more.
+    pub(super) async fn stop(&self) {
+        self.delete(AT_ONCE).await;
+        self.wait_until_gone(&self.uid).await;
     }
 
     /// Waits until a pod that was stopped is gone, so that nothing writes to its folders any more.
     pub(super) async fn wait_until_gone(&self, uid: &str) {
-        let pods = self.connection.pods(&self.namespace);
+        let is_there = |client| async move {
+            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
+            let found = pods.get_opt(&self.name).await.map_err(Failure::of)?;
+            Ok(found.is_some_and(|pod| pod.uid() == uid))
+        };
         let gone = async {
-            loop {
-                match once(pods.get_opt(&self.name)).await {
-                    Ok(Some(pod)) if pod.uid() == uid => sleep(Duration::from_millis(100)).await,
-                    Ok(_) | Err(Failure::Refused(_)) => return,
-                    Err(_) => sleep(Duration::from_millis(500)).await,
-                }
+            while let Ok(true) = self.connection.ask(STOP_PATIENCE, is_there).await {
+                sleep(Duration::from_millis(100)).await;
             }
         };
         if timeout(STOP_PATIENCE, gone).await.is_err() {

@@ -2,13 +2,18 @@
 //!
 //! create or adopt -> observe -> read the log -> delete. Deadlines, repetition, cancellation and adoption are decided
 //! here and nowhere else. The future of [`run`] must be driven to its end: to stop it, cancel its token, and it
-//! deletes the pod before it returns.
+//! deletes the pod before it returns, or leaves it where that was asked for.
 
+mod adopt;
+mod attempts;
 mod clock;
 mod create;
+mod detach;
 mod finish;
 mod observe;
 mod outcome;
+mod quota;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +21,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use attempts::{BeforeAttempt, run};
+pub use detach::{Detach, Stop};
+pub(crate) use finish::{AT_ONCE, ENDED};
 pub use outcome::{Outcome, Timings};
 
 use crate::cause::Blame;
@@ -23,6 +31,7 @@ use crate::cluster::{Cluster, Connection};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::name::is_namespace;
+use crate::owner::Process;
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use clock::Clock;
@@ -44,13 +53,24 @@ pub struct RunOptions {
     pub submission: Option<String>,
     /// The attempt at the submission, from 1.
     pub attempt: u32,
+    /// How many attempts there may be where the cluster breaks one: evicted, preempted, its node lost, deleted by someone.
+    pub max_attempts: u32,
+    /// What has to be done before an attempt after the first.
+    pub before_attempt: Option<BeforeAttempt>,
     /// Whether a pod that an earlier run of the same submission and attempt left at work is taken over; else it is
     /// stopped and replaced, as must be when the folders that it works on were laid anew.
     pub adopt: bool,
-    /// How many bytes of the log are kept.
+    /// The uid of a pod that is there already: it is not created but watched to its end.
+    pub uid: Option<String>,
+    /// Whether the pod is left to the caller to delete, however it ended. One that is cancelled is deleted all the same.
+    pub keep: bool,
+    /// How many bytes of the log are kept; with 0 it is not read.
     pub log_limit: usize,
     /// The longest pause between two reads of a pod where watching is forbidden.
     pub poll_interval: Duration,
+    /// Whether pods of the same namespace and instance whose owner is gone are looked for and deleted in the
+    /// background, from time to time.
+    pub reap: bool,
 }
 
 impl Default for RunOptions {
@@ -62,49 +82,53 @@ impl Default for RunOptions {
             instance: "default".to_owned(),
             submission: None,
             attempt: 1,
+            max_attempts: 1,
+            before_attempt: None,
             adopt: true,
+            uid: None,
+            keep: false,
             log_limit: 1024 * 1024,
             poll_interval: Duration::from_secs(5),
+            reap: false,
         }
     }
 }
 
-/// Runs a pod once, and deletes it.
-///
-/// # Errors
-/// What kept the pod from being run or judged, an end that is the cluster's fault included. A pod that failed by its
-/// own fault, or by the course's, is an [`Outcome`].
-pub async fn run(
+/// Runs a pod once, and deletes it: one attempt.
+async fn attempt(
     cluster: &Cluster,
     manifest: Manifest,
-    options: RunOptions,
+    options: &RunOptions,
     steps: &Steps,
-    cancel: CancellationToken,
+    stop: Stop,
 ) -> Result<Outcome> {
     let began = Instant::now();
     let connection = cluster.connect().await?;
-    let mut run = Run::new(cluster, connection, manifest, options, steps, cancel)?;
-    let ended = run.live().await;
-    match ended {
-        Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => Ok(run.finish(end, began).await),
-        Ok(end) => Err(run
-            .abandon(Error::Lost {
-                object: run.object(),
-                verdict: Box::new(end.verdict),
-            })
-            .await),
-        Err(error) => Err(run.abandon(error).await),
-    }
+    let mut run = Run::new(cluster, connection, manifest, options.clone(), steps, stop)?;
+    // What comes before and after the long wait is boxed, so that a pod that is waited for holds none of it.
+    let error = match run.live().await {
+        Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => {
+            return Ok(Box::pin(run.finish(end, began)).await);
+        }
+        Ok(end) => Error::Lost {
+            object: run.object(),
+            verdict: Box::new(end.verdict),
+        },
+        Err(error) => error,
+    };
+    Err(Box::pin(run.abandon(error)).await)
 }
 
 /// One run of one pod.
-struct Run<'a> {
-    cluster: &'a Cluster,
+struct Run {
+    process: Arc<Process>,
     connection: Arc<Connection>,
     manifest: Manifest,
     options: RunOptions,
     steps: Steps,
     cancel: CancellationToken,
+    detach: Detach,
+    hold: adopt::Hold,
     namespace: String,
     name: String,
     uid: String,
@@ -113,14 +137,14 @@ struct Run<'a> {
     last: Option<Arc<PodView>>,
 }
 
-impl<'a> Run<'a> {
+impl Run {
     fn new(
-        cluster: &'a Cluster,
+        cluster: &Cluster,
         connection: Arc<Connection>,
         mut manifest: Manifest,
         options: RunOptions,
         steps: &Steps,
-        cancel: CancellationToken,
+        stop: Stop,
     ) -> Result<Self> {
         let namespace = manifest
             .namespace()
@@ -143,13 +167,15 @@ impl<'a> Run<'a> {
         let name = manifest.name().to_owned();
         let steps = steps.about(&options, &namespace, &name);
         Ok(Self {
-            cluster,
+            process: Arc::clone(cluster.process()),
             connection,
             clock: Clock::new(options.start_timeout, options.timeout),
             manifest,
             options,
             steps,
-            cancel,
+            cancel: stop.cancel,
+            detach: stop.detach,
+            hold: adopt::Hold::default(),
             namespace,
             name,
             uid: String::new(),
@@ -167,15 +193,33 @@ impl<'a> Run<'a> {
             &self.steps,
         );
         news.opened().await;
-        self.create().await?;
+        match self.options.uid.clone() {
+            Some(uid) => {
+                // Whoever made it may have left out the label that the watch goes by.
+                news.read_always();
+                self.follow(&uid);
+            }
+            None => {
+                if let Some(pod) = Box::pin(self.create()).await?
+                    && let Some(end) = self.see(pod)
+                {
+                    return Ok(end);
+                }
+            }
+        }
         self.observe(&mut news).await
     }
 
     /// Deletes what there is of a pod that has no outcome.
     async fn abandon(&self, error: Error) -> Error {
         self.steps.warn(&error.to_string());
-        if self.created {
-            self.delete(finish::AT_ONCE).await;
+        let is_over = matches!(error, Error::Lost { .. } | Error::NotStarted { .. });
+        if self.created && !(self.options.keep && is_over) {
+            match error {
+                // It may still write to its folders, and a further attempt would meet it there.
+                Error::Lost { .. } => self.stop().await,
+                _ => self.delete(finish::AT_ONCE).await,
+            }
         }
         error
     }

@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Run;
 use super::clock::Expired;
 use crate::cause::Cause;
+use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::error::{Error, Result};
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, State, Verdict, deleted, judge};
 
 /// The time in which a last look at the pod must be answered, when a limit has passed.
-const LAST_LOOK: std::time::Duration = std::time::Duration::from_millis(800);
+const LAST_LOOK: Duration = Duration::from_millis(800);
+/// How long a limit may wait for an API server that does not answer: nobody is blamed for an end that nobody has seen. The
+/// restart of a control plane takes less.
+const CONFIRMING: Duration = Duration::from_mins(1);
+/// The pause between two looks then.
+const NEXT_LOOK: Duration = Duration::from_secs(1);
 
 /// How a pod ended.
 #[derive(Debug)]
@@ -34,15 +40,33 @@ pub(super) enum Remains {
     Nothing,
 }
 
-impl Run<'_> {
+/// What came of a last look.
+enum Look {
+    /// The pod has ended.
+    Ended(End),
+    /// It has not.
+    Goes,
+    /// Nobody answered.
+    Unanswered(Failure),
+}
+
+impl From<Option<End>> for Look {
+    fn from(end: Option<End>) -> Self {
+        end.map_or(Self::Goes, Self::Ended)
+    }
+}
+
+impl Run {
     /// Waits until the pod has ended, and says how.
     pub(super) async fn observe(&mut self, news: &mut Subscription) -> Result<End> {
+        // When a limit's first look was not answered, and when the next is due.
+        let mut unanswered: Option<(Instant, Instant)> = None;
         loop {
             let limit = self.clock.next();
             let passed = async {
                 match limit {
                     Some((at, expired)) => {
-                        sleep_until(at).await;
+                        sleep_until(unanswered.map_or(at, |(_, next)| next.max(at))).await;
                         expired
                     }
                     None => std::future::pending().await,
@@ -50,25 +74,87 @@ impl Run<'_> {
             };
             let end = tokio::select! {
                 biased;
+                () = self.detach.asked() => match Box::pin(self.leave()).await {
+                    Some(left) => return Err(left),
+                    None => continue,
+                },
                 () = self.cancel.cancelled() => return Err(self.cancelled()),
                 told = news.next(self.options.poll_interval) => self.hear(told)?,
                 expired = passed => {
-                    // The watch may be behind: the pod itself has the last word.
-                    let told = timeout(LAST_LOOK, news.read()).await;
-                    let end = match told {
-                        Ok(Ok(told)) => self.hear(told)?,
-                        _ => None,
-                    };
-                    match end {
-                        None if self.clock.next() == limit => Some(self.expire(expired)?),
-                        end => end,
+                    let look = self.last_look(news, expired).await?;
+                    match look {
+                        Look::Ended(end) => Some(end),
+                        Look::Goes if self.clock.next() == limit => self.expire(expired)?,
+                        Look::Goes => None,
+                        Look::Unanswered(failure) => {
+                            let since = self.bear_with(unanswered.map(|(since, _)| since), failure)?;
+                            unanswered = Some((since, Instant::now() + NEXT_LOOK));
+                            continue;
+                        }
                     }
                 }
             };
             if let Some(end) = end {
                 return Ok(end);
             }
+            unanswered = None;
         }
+    }
+
+    /// Bears with an API server that has not answered since `since`, for a while.
+    fn bear_with(&self, since: Option<Instant>, failure: Failure) -> Result<Instant> {
+        let Some(since) = since else {
+            self.steps.warn(&format!(
+                "its time is over, and the API server does not say how the pod is: {failure}"
+            ));
+            return Ok(Instant::now());
+        };
+        if since.elapsed() < CONFIRMING {
+            return Ok(since);
+        }
+        Err(failure.into_error("reading pod", &self.object(), self.connection.server()))
+    }
+
+    /// The watch may be behind, and the status may not say why a pod waits: the pod itself has the last word.
+    async fn last_look(&mut self, news: &Subscription, expired: Expired) -> Result<Look> {
+        let events = async {
+            match expired {
+                Expired::Silence | Expired::Start if self.is_in_trouble() => {
+                    Some(self.read_events(LAST_LOOK).await)
+                }
+                // It will be looked at again.
+                Expired::Silence => Some(None),
+                _ => None,
+            }
+        };
+        let pod = async {
+            match expired {
+                Expired::Silence => None,
+                _ => Some(news.read(LAST_LOOK).await),
+            }
+        };
+        let (told, events) = tokio::join!(pod, events);
+        if let Some(told) = events
+            && self.clock.hear_events(told)
+            && let Some(waiting) = self.clock.waits_for()
+        {
+            self.steps.warn(&format!("waits: {}", waiting.verdict()));
+        }
+        match told {
+            Some(Ok(told)) => self.hear(told).map(Look::from),
+            // Whoever may not read a pod has to go by what was told before.
+            None | Some(Err(Failure::Refused(_))) => Ok(Look::Goes),
+            Some(Err(failure)) => Ok(Look::Unanswered(failure)),
+        }
+    }
+
+    /// Whether the pod has a node that has not even made its sandbox: with an image that takes long to pull it has one.
+    fn is_in_trouble(&self) -> bool {
+        self.clock.scheduled.is_some()
+            && self
+                .last
+                .as_ref()
+                .is_some_and(|pod| pod.condition("PodReadyToStartContainers", "True").is_none())
     }
 
     fn hear(&mut self, news: News) -> Result<Option<End>> {
@@ -83,7 +169,7 @@ impl Run<'_> {
         }
     }
 
-    fn see(&mut self, pod: Arc<PodView>) -> Option<End> {
+    pub(super) fn see(&mut self, pod: Arc<PodView>) -> Option<End> {
         if let Some(node) = &pod.spec.node_name
             && self.clock.schedule()
         {
@@ -136,8 +222,10 @@ impl Run<'_> {
         })
     }
 
-    fn expire(&mut self, expired: Expired) -> Result<End> {
+    /// What follows from a limit that was passed; `None` where it was only time to look.
+    fn expire(&mut self, expired: Expired) -> Result<Option<End>> {
         match expired {
+            Expired::Silence => Ok(None),
             Expired::Settling => {
                 let state = self
                     .last
@@ -146,10 +234,10 @@ impl Run<'_> {
                 let Some(State::Ended { verdict, .. }) = state else {
                     return Err(self.not_started(String::new()));
                 };
-                Ok(End {
+                Ok(Some(End {
                     verdict,
                     remains: Remains::Ended,
-                })
+                }))
             }
             Expired::Run => {
                 let limit = self.options.timeout.unwrap_or_default();
@@ -163,10 +251,10 @@ impl Run<'_> {
                     format!("DeadlineExceeded: {text}"),
                 );
                 self.steps.warn(&text);
-                Ok(End {
+                Ok(Some(End {
                     verdict,
                     remains: Remains::Running,
-                })
+                }))
             }
             Expired::Start => {
                 let limit = self.options.start_timeout.unwrap_or_default().as_secs_f64();

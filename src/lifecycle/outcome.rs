@@ -15,6 +15,8 @@ use crate::verdict::Verdict;
 pub struct Outcome {
     /// How it ended.
     pub verdict: Verdict,
+    /// Which attempt it was, from 1.
+    pub attempt: u32,
     /// The log, its middle left out where it is longer than the limit; `None` when it could not be read.
     pub logs: Option<String>,
     /// How long everything took.
@@ -26,7 +28,7 @@ pub struct Outcome {
 /// How long the parts of a run took, in seconds by our own clock, and when they happened, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timings {
-    /// From the create to a node.
+    /// From the create to a node, and the wait for a quota before it.
     pub queued: f64,
     /// From a node to a running container.
     pub starting: f64,
@@ -59,7 +61,7 @@ impl Timings {
             .running
             .unwrap_or_else(|| not_seen_running(pod, scheduled, ended));
         let seconds = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64();
-        let queued = seconds(clock.created, scheduled);
+        let queued = seconds(clock.refused.unwrap_or(clock.created), scheduled);
         let starting = seconds(scheduled, running_since);
         let running = seconds(running_since, ended);
         Self {
@@ -96,6 +98,7 @@ fn not_seen_running(pod: Option<&PodView>, scheduled: Instant, ended: Instant) -
 impl Outcome {
     pub(super) fn new(
         verdict: Verdict,
+        attempt: u32,
         logs: Option<String>,
         timings: Timings,
         manifest: &Manifest,
@@ -113,6 +116,7 @@ impl Outcome {
         }
         Self {
             verdict,
+            attempt,
             logs,
             timings,
             pod,

@@ -7,14 +7,17 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::before_attempt;
 use super::convert;
 use super::errors;
 use super::log;
 use super::outcome::PyOutcome;
 use super::pod_run::PyPodRun;
+use super::reap::{self, PyReaped};
 use crate::cluster::{Cluster, Options, locked};
 use crate::lifecycle::RunOptions;
 use crate::manifest::Manifest;
+use crate::reap::ReapOptions;
 
 /// A cluster that pods are run on.
 #[pyclass(frozen, subclass, name = "Cluster", module = "kubegrader._core")]
@@ -25,7 +28,7 @@ pub(super) struct PyCluster {
 }
 
 impl PyCluster {
-    fn cluster(&self) -> Arc<Cluster> {
+    pub(super) fn cluster(&self) -> Arc<Cluster> {
         let mut cluster = locked(&self.cluster);
         let pid = std::process::id();
         if cluster.0 != pid {
@@ -83,8 +86,14 @@ impl PyCluster {
         Ok(dict)
     }
 
+    #[getter]
+    fn staleness(&self) -> f64 {
+        self.cluster().staleness().as_secs_f64()
+    }
+
     #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
-                        submission = None, attempt = 1, adopt = true, log_limit = 1_048_576, poll_interval = 5.0, logger = None))]
+                        submission = None, attempt = 1, max_attempts = 1, before_attempt = None, adopt = true, uid = None,
+                        keep = false, log_limit = 1_048_576, poll_interval = 5.0, reap = true, logger = None))]
     #[allow(
         clippy::too_many_arguments,
         reason = "they are the keyword arguments that Python sees"
@@ -98,14 +107,21 @@ impl PyCluster {
         instance: String,
         submission: Option<String>,
         attempt: u32,
+        max_attempts: u32,
+        before_attempt: Option<Py<PyAny>>,
         adopt: bool,
+        uid: Option<String>,
+        keep: bool,
         log_limit: usize,
         poll_interval: f64,
+        reap: bool,
         logger: Option<Py<PyAny>>,
     ) -> PyResult<PyPodRun> {
         let py = pod.py();
-        if attempt == 0 {
-            return Err(PyValueError::new_err("attempt counts from 1"));
+        for (name, value) in [("attempt", attempt), ("max_attempts", max_attempts)] {
+            if value == 0 {
+                return Err(PyValueError::new_err(format!("{name} counts from 1")));
+            }
         }
         let options = RunOptions {
             namespace,
@@ -114,10 +130,15 @@ impl PyCluster {
             instance,
             submission,
             attempt,
+            max_attempts,
+            before_attempt: before_attempt.map(before_attempt::of),
             adopt,
+            uid,
+            keep,
             log_limit,
             poll_interval: convert::seconds("poll_interval", Some(poll_interval))?
                 .unwrap_or_default(),
+            reap,
         };
         let manifest =
             Manifest::new(convert::pod(pod)?).map_err(|error| errors::from(py, error))?;
@@ -128,6 +149,27 @@ impl PyCluster {
             options,
             log::steps(py, logger),
         )
+    }
+
+    #[pyo3(signature = (*, namespace = None, instance = "default".to_owned(), dry_run = false,
+                        finished_for = Some(900.0), logger = None),
+           text_signature = "($self, *, namespace=None, instance='default', dry_run=False, finished_for=900.0, logger=None)")]
+    fn reap(
+        &self,
+        py: Python<'_>,
+        namespace: Option<String>,
+        instance: String,
+        dry_run: bool,
+        finished_for: Option<f64>,
+        logger: Option<Py<PyAny>>,
+    ) -> PyResult<Vec<PyReaped>> {
+        let options = ReapOptions {
+            namespace,
+            instance,
+            dry_run,
+            finished_for: convert::seconds("finished_for", finished_for)?,
+        };
+        reap::blocking(py, self.cluster(), options, log::steps(py, logger))
     }
 
     #[pyo3(signature = (pod, **options))]

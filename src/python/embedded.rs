@@ -3,12 +3,16 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use k8s_openapi::jiff::SignedDuration;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::convert::seconds;
+use super::faults::PyFaults;
 use super::runtime::{current, end_runs};
 use crate::cluster::locked;
-use crate::embedded::{EmbeddedCluster, Options, Server};
+use crate::embedded::faults::Faults;
+use crate::embedded::{EmbeddedCluster, History, Options, Server};
 
 /// How long an end may take: containers get a moment to stop.
 const STOPPING: Duration = Duration::from_secs(10);
@@ -23,13 +27,51 @@ struct Running {
 
 /// A Kubernetes API for pods in this process, whose pods run as processes of this machine.
 #[pyclass(frozen, name = "EmbeddedCluster", module = "kubegrader")]
-pub(super) struct PyEmbeddedCluster(Mutex<Option<Running>>);
+pub(super) struct PyEmbeddedCluster {
+    running: Mutex<Option<Running>>,
+    faults: Faults,
+}
 
 #[pymethods]
 impl PyEmbeddedCluster {
     #[new]
-    fn new() -> Self {
-        Self(Mutex::new(None))
+    #[pyo3(signature = (seed=0))]
+    fn new(seed: u64) -> Self {
+        Self {
+            running: Mutex::new(None),
+            faults: Faults::new(seed),
+        }
+    }
+
+    #[getter]
+    fn faults(&self) -> PyFaults {
+        PyFaults(self.faults.clone())
+    }
+
+    #[pyo3(signature = (*, keep_history=true, downtime=0.0))]
+    fn restart(&self, keep_history: bool, downtime: f64) -> PyResult<()> {
+        let downtime = seconds("downtime", Some(downtime))?.unwrap_or_default();
+        let history = if keep_history {
+            History::Kept
+        } else {
+            History::Lost
+        };
+        self.running(|running| running.cluster.restart(history, downtime))
+    }
+
+    #[getter]
+    fn clock_skew(&self) -> PyResult<f64> {
+        self.running(|running| running.cluster.clock_skew().as_secs_f64())
+    }
+
+    #[setter]
+    fn set_clock_skew(&self, seconds: f64) -> PyResult<()> {
+        let skew = SignedDuration::try_from_secs_f64(seconds).map_err(|_| {
+            PyValueError::new_err(format!(
+                "clock_skew must be a number of seconds, and it is {seconds}"
+            ))
+        })?;
+        self.running(|running| running.cluster.set_clock_skew(skew))
     }
 
     #[getter]
@@ -44,16 +86,20 @@ impl PyEmbeddedCluster {
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let py = slf.py();
-        if locked(&slf.get().0).is_some() {
+        if locked(&slf.get().running).is_some() {
             return Err(PyRuntimeError::new_err(
                 "this embedded cluster is running already",
             ));
         }
         let (runtime, _) = current(py)?;
+        let faults = slf.get().faults.clone();
         let folder = tempfile::Builder::new().prefix("kubegrader-").tempdir()?;
         let started = py.detach(|| {
             runtime.block_on(async {
-                let cluster = EmbeddedCluster::start(Options::default());
+                let cluster = EmbeddedCluster::start(Options {
+                    faults,
+                    ..Options::default()
+                });
                 let server = cluster.serve(folder.path()).await?;
                 Ok::<_, std::io::Error>((cluster, server))
             })
@@ -61,7 +107,7 @@ impl PyEmbeddedCluster {
         let (cluster, server) = started.map_err(|error| {
             PyOSError::new_err(format!("starting the embedded cluster: {error}"))
         })?;
-        *locked(&slf.get().0) = Some(Running {
+        *locked(&slf.get().running) = Some(Running {
             pid: std::process::id(),
             cluster,
             server,
@@ -92,7 +138,7 @@ impl PyEmbeddedCluster {
     }
 
     fn __repr__(&self) -> String {
-        match &*locked(&self.0) {
+        match &*locked(&self.running) {
             Some(running) => format!("EmbeddedCluster(url='{}')", running.server.url),
             None => "EmbeddedCluster(stopped)".to_owned(),
         }
@@ -111,7 +157,7 @@ fn at_exit(cluster: &Bound<'_, PyEmbeddedCluster>, what: &str) -> PyResult<()> {
 
 impl PyEmbeddedCluster {
     fn end(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(running) = locked(&self.0).take() else {
+        let Some(running) = locked(&self.running).take() else {
             return Ok(());
         };
         if running.pid != std::process::id() {
@@ -140,7 +186,7 @@ impl PyEmbeddedCluster {
     }
 
     fn running<T>(&self, read: impl FnOnce(&Running) -> T) -> PyResult<T> {
-        locked(&self.0).as_ref().map(read).ok_or_else(|| {
+        locked(&self.running).as_ref().map(read).ok_or_else(|| {
             PyRuntimeError::new_err("this embedded cluster is not running; enter it with 'with'")
         })
     }

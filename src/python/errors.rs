@@ -18,7 +18,8 @@ const fn class(error: &Error) -> &'static str {
         Error::NotStarted { .. } => "PodNotStartedError",
         Error::Lost { .. } => "PodLostError",
         Error::Cancelled { .. } => "RunCancelledError",
-        Error::Internal { .. } => "KubegraderError",
+        Error::Detached { .. } => "RunDetachedError",
+        Error::BeforeAttempt { .. } | Error::Internal { .. } => "KubegraderError",
     }
 }
 

@@ -1,14 +1,18 @@
 //! The Python module `kubegrader._core`: the only folder that names pyo3.
 
+mod before_attempt;
 mod cluster;
 mod convert;
 mod embedded;
 mod errors;
+mod faults;
 mod log;
 mod outcome;
 mod pod_run;
+mod reap;
 mod request;
 mod runtime;
+mod testing;
 
 use pyo3::prelude::*;
 
@@ -20,13 +24,20 @@ mod _core {
     #[pymodule_export]
     use super::embedded::PyEmbeddedCluster;
     #[pymodule_export]
+    use super::faults::PyFaults;
+    #[pymodule_export]
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
     #[pymodule_export]
     use super::pod_run::PyPodRun;
     #[pymodule_export]
+    use super::reap::PyReaped;
+    #[pymodule_export]
     use super::request::{
-        autograde_pod_name, build_pod, completed, configured_image, default_image, no_results,
+        autograde_pod_name, build_pod, check_request, completed, configured_image, default_image,
+        no_results,
     };
+    #[pymodule_export]
+    use super::testing::{api_request, kubeconfig_with_namespace, pod_verdict};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

@@ -176,6 +176,11 @@ impl PyOutcome {
     }
 
     #[getter]
+    fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    #[getter]
     fn logs(&self) -> Option<&str> {
         self.0.logs.as_deref()
     }

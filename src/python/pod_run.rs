@@ -11,15 +11,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::errors;
 use super::outcome::PyOutcome;
-use super::runtime::{ForkSafe, Life, UnderWay, current};
+use super::runtime::{ForkSafe, Life, current};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::lifecycle::{Outcome, RunOptions, run};
+use crate::lifecycle::{Detach, Outcome, RunOptions, Stop, run};
 use crate::manifest::Manifest;
 use crate::step::Steps;
+use crate::under_way::UnderWay;
 
 /// How often the main thread, when it waits, looks for signals.
-const SIGNALS: Duration = Duration::from_millis(25);
+pub(super) const SIGNALS: Duration = Duration::from_millis(25);
 /// How long an interrupted wait goes on for the pod's deletion; what takes longer is done in the background.
 const INTERRUPTED: Duration = Duration::from_millis(120);
 
@@ -36,6 +37,7 @@ pub(super) struct PyPodRun {
     life: Life,
     done: watch::Receiver<Option<Told>>,
     cancel: CancellationToken,
+    detach: Detach,
     /// Shared with the futures that wait: they keep the run alive too.
     held: Arc<DropGuard>,
 }
@@ -58,7 +60,11 @@ impl PyPodRun {
             .map(str::to_owned)
             .or_else(|| options.namespace.clone());
         let under_way = UnderWay::begin();
-        let stop = cancel.clone();
+        let detach = Detach::default();
+        let stop = Stop {
+            cancel: cancel.clone(),
+            detach: detach.clone(),
+        };
         handle.spawn(async move {
             let result: Result<Outcome> = run(&cluster, manifest, options, &steps, stop).await;
             tell.send_replace(Some(result.map(Arc::new).map_err(Arc::new)));
@@ -73,6 +79,7 @@ impl PyPodRun {
             done,
             held: Arc::new(cancel.clone().drop_guard()),
             cancel,
+            detach,
         })
     }
 
@@ -111,6 +118,27 @@ impl PyPodRun {
         }
     }
 
+    /// Waits until the run has ended, for at most `timeout` seconds or until it is in vain; whether it has ended.
+    fn wait_until(
+        &self,
+        py: Python<'_>,
+        timeout: f64,
+        in_vain: impl Fn() -> bool,
+    ) -> PyResult<bool> {
+        let limit = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
+        let until = Instant::now() + limit;
+        loop {
+            let look = SIGNALS.min(until.saturating_duration_since(Instant::now()));
+            if self.wait_for(py, Some(look))?.is_some() {
+                return Ok(true);
+            }
+            if in_vain() || Instant::now() >= until {
+                return Ok(false);
+            }
+            py.check_signals()?;
+        }
+    }
+
     /// Waits to the end; whatever a signal handler raises cancels the run.
     pub(super) fn wait_blocking(&self, py: Python<'_>) -> PyResult<PyOutcome> {
         self.check_process()?;
@@ -129,7 +157,7 @@ impl PyPodRun {
     }
 }
 
-fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+pub(super) fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     let threading = py.import("threading")?;
     Ok(threading
         .call_method0("current_thread")?
@@ -193,23 +221,17 @@ impl PyPodRun {
     fn cancel(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         self.check_process()?;
         self.cancel.cancel();
-        let limit = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
-        let until = Instant::now() + limit;
-        loop {
-            if self
-                .wait_for(
-                    py,
-                    Some(SIGNALS.min(until.saturating_duration_since(Instant::now()))),
-                )?
-                .is_some()
-            {
-                return Ok(true);
-            }
-            if Instant::now() >= until {
-                return Ok(false);
-            }
-            py.check_signals()?;
-        }
+        self.wait_until(py, timeout, || false)
+    }
+
+    #[pyo3(signature = (timeout = 5.0))]
+    fn detach(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        self.check_process()?;
+        self.detach.asked.cancel();
+        self.wait_until(py, timeout, || self.detach.refused.is_cancelled())?;
+        let told = self.done.borrow();
+        let error = told.as_ref().and_then(|told| told.as_ref().err());
+        Ok(error.is_some_and(|error| matches!(**error, Error::Detached { .. })))
     }
 
     fn __repr__(&self) -> String {

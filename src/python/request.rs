@@ -45,20 +45,28 @@ pub(super) fn build_pod<'py>(
     py: Python<'py>,
     request: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let request: Request =
-        serde_json::from_value(convert::value(request, "request")?).map_err(|error| {
-            errors::from(
-                py,
-                Error::InvalidPod {
-                    field: "request".to_owned(),
-                    problem: error.to_string(),
-                },
-            )
-        })?;
-    let manifest = request
+    let manifest = read(request)?
         .manifest()
         .map_err(|error| errors::from(py, error))?;
     convert::plain(py, &manifest.to_value())
+}
+
+/// Checks parts of a request, each by itself.
+#[pyfunction]
+pub(super) fn check_request(request: &Bound<'_, PyAny>) -> PyResult<()> {
+    read(request)?
+        .check()
+        .map_err(|error| errors::from(request.py(), error))
+}
+
+fn read(request: &Bound<'_, PyAny>) -> PyResult<Request> {
+    serde_json::from_value(convert::value(request, "request")?).map_err(|error| {
+        let error = Error::InvalidPod {
+            field: "request".to_owned(),
+            problem: error.to_string(),
+        };
+        errors::from(request.py(), error)
+    })
 }
 
 /// The verdict on a submission whose results are there.

@@ -7,7 +7,6 @@ use std::cell::OnceCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -19,6 +18,8 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::locked;
+use crate::owner;
+use crate::under_way::{self, UnderWay};
 
 /// How long the interpreter's exit waits for the deletion of pods that nobody waits for any more.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -28,26 +29,6 @@ struct Process {
     pid: u32,
     runtime: Runtime,
     life: Life,
-}
-
-/// Runs, and futures that tell Python of their end, that are under way in this process. No lock: a fork may happen
-/// at any moment, and the child begins at 0.
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts as under way until it is dropped.
-pub(super) struct UnderWay(());
-
-impl UnderWay {
-    pub(super) fn begin() -> Self {
-        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
-        Self(())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// The word to end all runs of a process.
@@ -79,7 +60,7 @@ pub(super) fn current(py: Python<'_>) -> PyResult<(Handle, Life)> {
     {
         return Ok((known.runtime.handle().clone(), known.life.clone()));
     }
-    UNDER_WAY.store(0, Ordering::SeqCst);
+    under_way::forget();
     // Dropping a runtime joins its threads, and a forked child has none of them.
     std::mem::forget(process.take());
     let runtime = Builder::new_multi_thread()
@@ -122,16 +103,19 @@ pub(super) fn end_runs(py: Python<'_>) {
         .filter(|process| process.pid == std::process::id())
         .map(|process| (process.runtime.handle().clone(), process.life.clone()));
     let Some((runtime, life)) = known else { return };
+    // Looked up with the GIL held.
+    let owner = owner::Process::current();
     py.detach(|| {
         life.ends.cancel();
         runtime.block_on(async {
             let all_ended = async {
-                while UNDER_WAY.load(Ordering::SeqCst) > 0 {
+                while under_way::count() > 0 {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
             // Whatever is left then cannot be deleted now; an interpreter must not hang for it.
             let _ = tokio::time::timeout(FAREWELL, all_ended).await;
+            owner.end().await;
         });
     });
 }

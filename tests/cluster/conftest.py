@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from kubegrader.demo.site import Site
 from kubernetes import client
+from traitlets.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -21,6 +23,27 @@ def course_image() -> str:
     if not image:
         pytest.fail("set KUBEGRADER_IMAGE to an image with grader-convert of this grader-service")
     return image
+
+
+# The site's folder is on the node itself: the cluster runs on this machine.
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with Site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture
+def settings(site: Site, kubeconfig: str, namespace: str, course_image: str) -> Config:
+    config = Config()
+    section = config.KubeAutogradeExecutor
+    section.kubeconfig = kubeconfig
+    section.namespace = namespace
+    section.uid = os.getuid()
+    section.image_pull_policy = "IfNotPresent"
+    section.resolve_image_name = lambda lecture, assignment: course_image  # noqa: ARG005
+    section.volume = {"name": "data", "hostPath": {"path": str(site.directory)}}
+    config.GraderPod.max_grading_time = 600
+    return config
 
 
 @pytest.fixture

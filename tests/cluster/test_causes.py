@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import kubegrader
 import pytest
-from pods import names, script, until
+from pods import names, phase, script, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,20 @@ def test_a_missing_secret(cluster: kubegrader.Cluster, image: str) -> None:
     assert 'secret "no-such-secret" not found' in verdict.staff_text
 
 
+def test_a_config_map_that_is_not_there_is_told_from_the_pods_events(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    pod = script(image, "true")
+    pod["spec"]["volumes"] = [{"name": "rules", "configMap": {"name": "no-such-map"}}]
+    pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "rules", "mountPath": "/rules"}]
+    with pytest.raises(kubegrader.PodNotStartedError) as error:
+        cluster.run(pod, start_timeout=8)
+    verdict = error.value.verdict
+    assert verdict is not None
+    assert (verdict.cause, verdict.blame, verdict.retryable) == ("FailedMount", "course", False)
+    assert 'configmap "no-such-map" not found' in verdict.staff_text
+
+
 @pytest.fixture
 def other_namespace(api: CoreV1Api) -> Iterator[str]:
     name = f"kubegrader-test-{secrets.token_hex(4)}"
@@ -75,18 +89,35 @@ def other_namespace(api: CoreV1Api) -> Iterator[str]:
     api.delete_namespace(name)
 
 
-def test_a_quota_that_is_used_up(
+def limit_pods(api: CoreV1Api, namespace: str, pods: str) -> None:
+    quota = {"metadata": {"name": "course"}, "spec": {"hard": {"pods": pods}}}
+    api.create_namespaced_resource_quota(namespace, quota)
+    until(lambda: api.read_namespaced_resource_quota("course", namespace).status.hard)
+
+
+def test_a_quota_that_never_has_room(
     kubeconfig: str, api: CoreV1Api, other_namespace: str, image: str
 ) -> None:
-    quota = {"metadata": {"name": "course"}, "spec": {"hard": {"pods": "0"}}}
-    api.create_namespaced_resource_quota(other_namespace, quota)
-    until(lambda: api.read_namespaced_resource_quota("course", other_namespace).status.hard)
+    limit_pods(api, other_namespace, "0")
     cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=other_namespace)
     with pytest.raises(kubegrader.ApiError, match="exceeded quota: course") as error:
         cluster.run(script(image, "true"))
     verdict = error.value.verdict
     assert verdict is not None
     assert (verdict.cause, verdict.blame, verdict.retryable) == ("QuotaExceeded", "cluster", True)
+
+
+def test_a_pod_queues_for_a_quota_that_is_used_up_and_that_time_is_not_the_students(
+    kubeconfig: str, api: CoreV1Api, other_namespace: str, image: str
+) -> None:
+    limit_pods(api, other_namespace, "1")
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=other_namespace)
+    first = cluster.submit(script(image, "sleep 4"))
+    until(lambda: names(api, other_namespace))
+    second = cluster.run(script(image, "true"), start_timeout=3, timeout=3)
+    assert second.verdict.cause == "Completed"
+    assert first.wait().verdict.cause == "Completed"
+    assert second.timings.queued > 2
 
 
 def test_a_pod_that_pod_security_forbids(
@@ -106,15 +137,25 @@ def test_an_eviction_is_the_clusters_fault(
     cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
 ) -> None:
     run = cluster.submit(script(image, "sleep 600", "evicted", terminationGracePeriodSeconds=1))
-
-    def is_running() -> bool:
-        pods = api.list_namespaced_pod(namespace).items
-        return any(p.metadata.name == "evicted" and p.status.phase == "Running" for p in pods)
-
-    until(is_running)
+    until(lambda: phase(api, namespace, "evicted") == "Running")
     api.create_namespaced_pod_eviction("evicted", namespace, {"metadata": {"name": "evicted"}})
     with pytest.raises(kubegrader.PodLostError) as error:
         run.wait()
     verdict = error.value.verdict
     assert verdict is not None
     assert (verdict.cause, verdict.blame, verdict.retryable) == ("Evicted", "cluster", True)
+
+
+def test_an_evicted_pod_is_run_again_under_another_name(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    prepared: list[int] = []
+    pod = script(image, "sleep 5; echo again", "retried", terminationGracePeriodSeconds=1)
+    run = cluster.submit(pod, submission="8", max_attempts=2, before_attempt=prepared.append)
+    until(lambda: phase(api, namespace, "retried") == "Running")
+    api.create_namespaced_pod_eviction("retried", namespace, {"metadata": {"name": "retried"}})
+    outcome = run.wait()
+    assert (outcome.verdict.cause, outcome.attempt, outcome.logs) == ("Completed", 2, "again\n")
+    assert outcome.pod["metadata"]["name"] == "retried-attempt-2"
+    assert prepared == [2]
+    assert names(api, namespace) == []

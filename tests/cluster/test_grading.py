@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from functools import partial
 from typing import TYPE_CHECKING
 
-import pytest
-from kubegrader.demo.course import SUBMISSIONS
-from kubegrader.demo.generation import run_together
-from kubegrader.demo.site import Site
-from kubegrader.executor import KubeAutogradeExecutor
+from gradings import grade
 from pods import names, until
-from traitlets.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kubegrader.demo.site import Graded
+    from kubegrader.demo.site import Site
     from kubernetes.client import CoreV1Api
-
-# This test's folder is on the node itself: the cluster runs on this machine.
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Site(tmp_path_factory.mktemp("site")) as site:
-        yield site
-
-
-@pytest.fixture
-def settings(site: Site, kubeconfig: str, namespace: str, course_image: str) -> Config:
-    config = Config()
-    section = config.KubeAutogradeExecutor
-    section.kubeconfig = kubeconfig
-    section.namespace = namespace
-    section.uid = os.getuid()
-    section.image_pull_policy = "IfNotPresent"
-    section.resolve_image_name = lambda lecture, assignment: course_image  # noqa: ARG005
-    section.volume = {"name": "data", "hostPath": {"path": str(site.directory)}}
-    config.GraderPod.max_grading_time = 600
-    return config
-
-
-def grade(site: Site, settings: Config, handed_in: list[tuple[str, int]]) -> list[Graded]:
-    """Grade all at once: user names, and which of the demo's submissions each hands in."""
-    submissions = [
-        site.submit(user, SUBMISSIONS[kind].notebook(site.course)) for user, kind in handed_in
-    ]
-    return run_together(
-        [partial(site.grade, number, KubeAutogradeExecutor, settings) for number in submissions],
-        [
-            partial(site.grade_async, number, KubeAutogradeExecutor, settings)
-            for number in submissions
-        ],
-    )
+    from traitlets.config import Config
 
 
 def test_submissions_are_graded_right_and_their_pods_are_gone(

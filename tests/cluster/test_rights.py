@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import kubegrader
 import pytest
 import yaml
-from pods import names, script
+from child import Child
+from pods import names, script, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,3 +84,68 @@ def test_a_log_that_may_not_be_read_does_not_spoil_a_success(
     outcome = cluster.run(script(image, "true"))
     assert (outcome.verdict.cause, outcome.logs) == ("Completed", None)
     assert names(api, namespace) == []
+
+
+def test_the_charts_role_is_enough_to_detach_and_to_adopt_and_the_lease_is_missed_once(
+    kubeconfig_of: Account,
+    namespace: str,
+    image: str,
+    api: CoreV1Api,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "kubegrader")
+    kubeconfig = kubeconfig_of("chart-detach", CHART)
+    first = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    run = first.submit(script(image, "sleep 3; echo first", "chart-detach"), submission="20")
+    until(lambda: "chart-detach" in names(api, namespace))
+    assert run.detach()
+    second = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    outcome = second.run(script(image, "echo second", "chart-detach"), submission="20")
+    assert outcome.logs == "first\n"
+    # One PATCH that is forbidden, one PUT or, where the status changed in between, some.
+    assert 2 <= first.requests["other"] <= 6
+    assert 2 <= second.requests["other"] <= 6
+    told = [record for record in caplog.records if "Leases are forbidden" in record.message]
+    assert len(told) == 2
+    assert '"create", "update" and "delete" on "leases"' in told[0].message
+    with pytest.raises(kubegrader.ApiError, match="listing the pods of") as error:
+        second.reap()
+    assert error.value.code == 403
+
+
+def test_without_patch_and_update_no_run_is_detached_and_it_goes_on(
+    kubeconfig_of: Account, namespace: str, image: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    verbs = ["create", "get", "delete", "list", "watch"]
+    rules = [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": verbs}]
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig_of("no-patch", rules), namespace=namespace)
+    run = cluster.submit(script(image, "sleep 1; echo on"), submission="21")
+    assert not run.detach()
+    assert run.wait().logs == "on\n"
+    told = [record.message for record in caplog.records if "is not detached" in record.message]
+    assert len(told) == 1
+    assert 'Allow "patch" on "pods"' in told[0]
+
+
+def test_the_role_that_kubegrader_ships_is_enough_for_all_of_the_reaper(
+    kubeconfig_of: Account, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    shipped = Path(kubegrader.__file__).parent / "manifests" / "role.yaml"
+    role, _ = yaml.safe_load_all(shipped.read_text())
+    kubeconfig = kubeconfig_of("shipped-reap", role["rules"])
+    child = Child(
+        'cluster.run(pod("sleep 600"), instance="shipped")', kubeconfig, namespace, image, "left"
+    )
+    until(lambda: "left" in names(api, namespace))
+    child.process.kill()
+    child.ends()
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    assert [pod.action for pod in cluster.reap(instance="shipped")] == ["deleted"]
+    until(lambda: "left" not in names(api, namespace))
+    # The list, the pod, and the Lease of the process that is gone.
+    requests = cluster.requests
+    assert (requests["list"], requests["delete"], requests["lease"]) == (1, 1, 1)
+    run = cluster.submit(script(image, "sleep 1"), submission="22")
+    assert run.detach()
+    assert cluster.requests["other"] == 1
+    assert cluster.run(script(image, "true", run.name), submission="22").phase == "Succeeded"

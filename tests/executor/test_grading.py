@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.executor import KubeAutogradeExecutor
 from pods import names, until
 
 if TYPE_CHECKING:
-    import pytest
     from kubegrader.demo.site import Graded, Site
     from kubernetes.client import CoreV1Api
     from traitlets.config import Config
@@ -39,10 +39,11 @@ def test_a_partly_right_submission_gets_the_points_of_its_right_answer(
     assert (graded.status, graded.score) == ("automatically_graded", 1.0)
 
 
+@pytest.mark.parametrize("section", ["GraderPod", "KubeAutogradeExecutor"])
 def test_a_submission_that_never_ends_fails_and_its_student_reads_why(
-    site: Site, settings: Config, api: CoreV1Api, namespace: str
+    site: Site, settings: Config, api: CoreV1Api, namespace: str, section: str
 ) -> None:
-    settings.GraderPod.max_grading_time = 8
+    settings[section].max_grading_time = 8
     graded = grade(site, settings, "endless", "alan")
     assert graded.status == "grading_failed"
     assert graded.log.endswith("Your submission ran longer than it may and was stopped.")

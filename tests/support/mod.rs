@@ -1,6 +1,9 @@
 //! What the tests of the embedded cluster share.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod door;
+pub mod owners;
+pub mod raw;
 pub mod scene;
 
 use std::time::Duration;

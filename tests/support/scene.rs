@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::Api;
 use kube::api::PostParams;
-use kubegrader::embedded::{EmbeddedCluster, Options};
+use kubegrader::embedded::{EmbeddedCluster, Means, Options};
 use serde_json::Value;
 
 use super::{is_finished, pod, until};
@@ -18,7 +18,15 @@ pub struct Scene {
 
 impl Scene {
     pub fn new() -> Self {
-        let cluster = EmbeddedCluster::start(Options::default());
+        Self::with(Means::default())
+    }
+
+    /// A scene on which the kubelet may use only these means of the machine.
+    pub fn with(means: Means) -> Self {
+        let cluster = EmbeddedCluster::start(Options {
+            means,
+            ..Options::default()
+        });
         let pods = Api::default_namespaced(cluster.client("default"));
         Self { cluster, pods }
     }

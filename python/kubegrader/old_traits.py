@@ -1,0 +1,229 @@
+"""Traits of releases of grader-service other than the installed one: they work, with a notice.
+
+The installed release's own base class has some of them; those are not defined again here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader_service.autograding.local_grader import LocalAutogradeExecutor
+from traitlets import Callable, HasTraits, Integer, List, Unicode
+
+from .exceptions import InvalidPodError
+from .releases import INSTALLED
+
+if TYPE_CHECKING:
+    from .executor import KubeAutogradeExecutor
+
+REPLACED = {
+    "base_input_path": "relative_input_path (below grader_service_dir)",
+    "base_output_path": "relative_output_path (below grader_service_dir)",
+    "default_image_name": "resolve_image_name or pre_spawn_hook",
+    "git_executable": "c.GitSubmissionManager.git_executable",
+    "image_config_path": "pre_spawn_hook",
+    "resolve_image_name": "pre_spawn_hook",
+    "resolve_node_selector": "node_selector or pre_spawn_hook",
+    "timeout_func": "default_cell_timeout, or the assignment's own setting",
+    "volume_mounts": "extra_volume_mounts",
+    "volumes": "volume and extra_volumes",
+}
+"""What to write instead of a trait of an older release."""
+
+_UNTIL = {
+    "base_input_path": (0, 1, 11),
+    "base_output_path": (0, 1, 11),
+    "default_image_name": (0, 2, 1),
+    "git_executable": (0, 9, 99),
+    "image_config_path": (0, 12, 3),
+    "resolve_image_name": (0, 12, 3),
+    "resolve_node_selector": (0, 12, 3),
+    "timeout_func": (0, 9, 99),
+    "volume_mounts": (0, 1, 11),
+    "volumes": (0, 1, 11),
+}
+"""The last release that has the trait."""
+
+_told: set[str] = set()
+"""The traits of which this process's log has told already."""
+
+
+def replacement(name: str) -> str | None:
+    """Say what to write instead of a trait; None where the installed release has it itself."""
+    until = _UNTIL.get(name)
+    return None if until is None or INSTALLED.number <= until else REPLACED[name]
+
+
+def _is_missing(name: str) -> bool:
+    return not hasattr(LocalAutogradeExecutor, name)
+
+
+class OldTraits(HasTraits):
+    """What other releases call by another name, or have in another place."""
+
+    default_image_name = Callable(
+        None,
+        allow_none=True,
+        help="`resolve_image_name` as grader-service up to 0.2.1 calls it.",
+    ).tag(config=True)
+
+    volume_mounts = List(
+        help="""
+        All of the pod's mounts, as in grader-service up to 0.1.11; see `volumes`.
+
+        Newer: `extra_volume_mounts`.
+        """
+    ).tag(config=True)
+
+    volumes = List(
+        help="""
+        All of the pod's volumes, as in grader-service up to 0.1.11.
+
+        Where `volume` is not set, the pod gets these and `volume_mounts` and no mounts of its own:
+        they must show it the submission's folders under the paths that they have in the service.
+        Where `volume` is set, they are more `extra_volumes`.
+        """
+    ).tag(config=True)
+
+    if _is_missing("base_input_path"):
+        base_input_path = Unicode(
+            None,
+            allow_none=True,
+            help="The folder of the submissions' inputs, as in grader-service up to 0.1.11.",
+        ).tag(config=True)
+        base_output_path = Unicode(
+            None,
+            allow_none=True,
+            help="The folder of the submissions' outputs, as in grader-service up to 0.1.11.",
+        ).tag(config=True)
+
+    if _is_missing("relative_input_path"):
+        relative_input_path = Unicode(
+            None, allow_none=True, help="The inputs' folder, below ``grader_service_dir``."
+        ).tag(config=True)
+        relative_output_path = Unicode(
+            None, allow_none=True, help="The outputs' folder, below ``grader_service_dir``."
+        ).tag(config=True)
+
+    if _is_missing("git_executable"):
+        git_executable = Unicode(
+            None,
+            allow_none=True,
+            help="""
+            The git of the service itself, as in grader-service up to 0.9.
+
+            Newer: ``c.GitSubmissionManager.git_executable``.
+            """,
+        ).tag(config=True)
+
+    if _is_missing("timeout_func"):
+        timeout_func = Callable(
+            None,
+            allow_none=True,
+            help="""
+            A function that gives, for a lecture, how many seconds a cell may run.
+
+            grader-service has it from 0.2.8 to 0.9; newer ones have `default_cell_timeout`, which
+            this replaces where it is set. What an assignment's settings say goes before both.
+            """,
+        ).tag(config=True)
+
+    if _is_missing("default_cell_timeout"):
+        default_cell_timeout = Integer(
+            None,
+            allow_none=True,
+            min=1,
+            help="How many seconds a cell may run, as in grader-service from 0.10.0 on.",
+        ).tag(config=True)
+        min_cell_timeout = Integer(
+            10,
+            help="""
+            The least that an assignment's settings may ask for, as in grader-service from 0.10.0
+            on.
+
+            Older assignments have no such setting.
+            """,
+        ).tag(config=True)
+        max_cell_timeout = Integer(
+            86400,
+            help="""
+            The most that an assignment's settings may ask for, as in grader-service from 0.10.0 on.
+
+            Older assignments have no such setting.
+            """,
+        ).tag(config=True)
+
+
+def tell(executor: KubeAutogradeExecutor) -> None:
+    """Log a line for each trait that the installed release no longer has: once for each trait."""
+    for name in REPLACED:
+        instead = replacement(name)
+        if instead is None or name in _told or not is_set(executor, name):
+            continue
+        _told.add(name)
+        executor.log.warning(
+            "%s.%s is not of grader-service %s; it works all the same. Instead, write %s",
+            type(executor).__name__,
+            name,
+            INSTALLED.version,
+            instead,
+        )
+
+
+def is_set(executor: KubeAutogradeExecutor, name: str) -> bool:
+    """Tell whether a site has set a trait."""
+    trait = executor.traits().get(name)
+    if trait is None or not executor.trait_has_value(name):
+        return False
+    value = getattr(executor, name)
+    return bool(value) and value != trait.default()
+
+
+def folder(executor: KubeAutogradeExecutor, way: str) -> str | None:
+    """Give the folder of all inputs or outputs where a trait of another release names it."""
+    if INSTALLED.has_base_paths:
+        relative: str | None = getattr(executor, f"relative_{way}_path", None)
+        return None if not relative else os.path.join(executor.grader_service_dir, relative)  # noqa: PTH118
+    base: str | None = getattr(executor, f"base_{way}_path", None)
+    return base or None
+
+
+def sub_path(executor: KubeAutogradeExecutor, path: str) -> str:
+    """Give the path on the volume of a folder of the service.
+
+    Raises InvalidPodError for one that is not below ``grader_service_dir``.
+    """
+    relative = os.path.relpath(path, executor.grader_service_dir)
+    if Path(relative).parts[:1] == (os.pardir,):
+        raise InvalidPodError(
+            f"base_input_path, base_output_path: {path} is not below grader_service_dir, "
+            f"{executor.grader_service_dir}, which is what the volume holds. Name folders below "
+            "it, or write all of the pod's volumes and volume_mounts and leave out volume"
+        )
+    return relative
+
+
+def image_function(executor: KubeAutogradeExecutor) -> Any:
+    """Give the function that names the image, under whichever name the site has set it."""
+    is_old = replacement("default_image_name") is None
+    if executor.default_image_name is not None and (
+        is_old or not is_set(executor, "resolve_image_name")
+    ):
+        return executor.default_image_name
+    return executor.resolve_image_name
+
+
+def cell_timeout(executor: KubeAutogradeExecutor) -> int:
+    """Give how many seconds a cell may run: three releases, three ways to say it."""
+    if INSTALLED.has_cell_timeout:
+        of_assignment = executor.assignment.settings.cell_timeout
+        if executor.timeout_func is not None and of_assignment is None:
+            return int(executor.timeout_func(executor.lecture))
+        return int(executor.cell_timeout)
+    if executor.default_cell_timeout is not None and not is_set(executor, "timeout_func"):
+        return int(executor.default_cell_timeout)
+    if executor.timeout_func is not None:
+        return int(executor.timeout_func(executor.lecture))
+    return 360

@@ -1,0 +1,66 @@
+"""What a subclass of `KubeAutogradeExecutor` does itself, and so is not done a second time here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .pod import GraderPod
+
+if TYPE_CHECKING:
+    from ._core import RunOptions
+    from .executor import KubeAutogradeExecutor
+
+
+def is_overridden(executor: KubeAutogradeExecutor, name: str) -> bool:
+    """Tell whether a method is not the executor's own."""
+    from .executor import KubeAutogradeExecutor
+
+    method = getattr(executor, name)
+    return getattr(method, "__func__", method) is not getattr(KubeAutogradeExecutor, name)
+
+
+def options(executor: KubeAutogradeExecutor) -> RunOptions:
+    """Give how the core has to run the pod, given what the subclass does itself."""
+    reads, deletes = (is_overridden(executor, name) for name in ("_get_pod_logs", "_delete_pod"))
+    return {"keep": reads or deletes, **({"log_limit": 0} if reads else {})}
+
+
+def followed(executor: KubeAutogradeExecutor, pod: Any) -> GraderPod:
+    """Take what a subclass's `start_pod` gave, which may be a pod of grader-service's own class."""
+    if isinstance(pod, GraderPod):
+        return pod
+    pod.stop_polling()
+    return GraderPod(pod.pod, executor.client, config=executor.config)
+
+
+def logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:
+    """Give the log of a pod that has ended; one that cannot be read spoils nothing."""
+    try:
+        return executor._get_pod_logs(pod)  # noqa: SLF001
+    except Exception as error:  # noqa: BLE001  # the subclass's own code
+        executor.log.warning("The log of pod %s cannot be read: %s", pod.name, error)
+        return ""
+
+
+def delete(executor: KubeAutogradeExecutor, pod: GraderPod) -> None:
+    """Let the subclass delete a pod that was left to it; what it cannot delete is deleted here."""
+    if not pod.is_kept:
+        return
+    try:
+        executor._delete_pod(pod)  # noqa: SLF001
+    except Exception as error:  # noqa: BLE001  # the subclass's own code
+        executor.log.warning("Deleting pod %s failed: %s", pod.name, error)
+        delete_quietly(executor, pod)
+    else:
+        pod.is_kept = False
+
+
+def delete_quietly(executor: KubeAutogradeExecutor, pod: GraderPod) -> None:
+    """Delete a pod that was left to the subclass and that it has not deleted."""
+    if not pod.is_kept:
+        return
+    pod.is_kept = False
+    try:
+        pod.delete(executor.client)
+    except Exception as error:  # noqa: BLE001  # whatever the official client raises
+        executor.log.warning("Pod %s is left behind: %s", pod.name, error)

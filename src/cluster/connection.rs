@@ -1,0 +1,208 @@
+//! A connection to an API server: its present credentials, and the watches that all pods share.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kube::{Api, Client};
+
+use super::retry::{Failure, Patience, within};
+use super::watch::Watch;
+use super::{Options, Requests, Subscription, config, locked};
+use crate::error::Result;
+use crate::owner::Owners;
+use crate::pod_view::PodView;
+use crate::step::Steps;
+
+/// A client, and one shared watch for each namespace and instance.
+#[derive(Debug)]
+pub struct Connection {
+    credentials: Mutex<Credentials>,
+    /// Where the credentials come from; `None` for a client that was given ready.
+    source: Option<(Options, Arc<Requests>)>,
+    /// Held while they are read anew, so that a thousand refused requests read them once.
+    renewing: tokio::sync::Mutex<()>,
+    server: String,
+    watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
+    events_forbidden: AtomicBool,
+    owners: Owners,
+}
+
+/// A client, and how often it was made anew.
+struct Credentials {
+    client: Client,
+    generation: u64,
+}
+
+/// `kube::Client` has no `Debug`, and must have none that prints a token.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({})", self.generation)
+    }
+}
+
+impl Connection {
+    /// Reads the configuration; talks to nobody yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config).
+    pub(super) async fn open(options: Options, requests: Arc<Requests>) -> Result<Self> {
+        let (client, server) = config::client(options.clone(), Arc::clone(&requests)).await?;
+        Ok(Self {
+            source: Some((options, requests)),
+            ..Self::of_client(client, &server)
+        })
+    }
+
+    /// A connection by a ready client.
+    pub(super) fn of_client(client: Client, server: &str) -> Self {
+        Self {
+            credentials: Mutex::new(Credentials {
+                client,
+                generation: 0,
+            }),
+            source: None,
+            renewing: tokio::sync::Mutex::default(),
+            server: server.to_owned(),
+            watches: Mutex::default(),
+            events_forbidden: AtomicBool::new(false),
+            owners: Owners::default(),
+        }
+    }
+
+    /// The address of the API server.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The namespace of pods that name none.
+    #[must_use]
+    pub fn default_namespace(&self) -> String {
+        self.client().default_namespace().to_owned()
+    }
+
+    /// A client with the present credentials.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        locked(&self.credentials).client.clone()
+    }
+
+    /// The same, and the generation to tell [`Connection::renew`] if they are refused.
+    pub(super) fn current(&self) -> (Client, u64) {
+        let credentials = locked(&self.credentials);
+        (credentials.client.clone(), credentials.generation)
+    }
+
+    /// The generation of the present credentials.
+    pub(crate) fn generation(&self) -> u64 {
+        self.current().1
+    }
+
+    /// Reads the configuration once more, for a token or certificate that was refused: it may have been renewed. Nothing
+    /// is done where somebody else has done so since `refused`. False where there is no configuration to read.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config).
+    pub(crate) async fn renew(&self, refused: u64) -> Result<bool> {
+        let Some((options, requests)) = &self.source else {
+            return Ok(false);
+        };
+        let _renewing = self.renewing.lock().await;
+        if locked(&self.credentials).generation != refused {
+            return Ok(true);
+        }
+        let (client, _) = config::client(options.clone(), Arc::clone(requests)).await?;
+        let mut credentials = locked(&self.credentials);
+        credentials.client = client;
+        credentials.generation += 1;
+        Ok(true)
+    }
+
+    /// Sends a request until it is answered, for at most `limit`: a transient failure is repeated with growing pauses,
+    /// and credentials that are refused are read anew once.
+    ///
+    /// # Errors
+    /// The [`Failure`] that no repetition mended.
+    pub async fn ask<T, F>(
+        &self,
+        limit: Duration,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut patience = Patience::new(limit);
+        let mut renewed = false;
+        loop {
+            let (client, generation) = self.current();
+            // Boxed: a request's future is large, and most of those who ask wait for long.
+            let answer = within(patience.left(), Box::pin(request(client)));
+            let failure = match answer.await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            if matches!(failure, Failure::Unauthorized(_)) && !renewed {
+                renewed = true;
+                if matches!(self.renew(generation).await, Ok(true)) {
+                    continue;
+                }
+            }
+            patience.wait(failure).await?;
+        }
+    }
+
+    /// The pods of a namespace, as far as they decide about a pod's fate.
+    #[must_use]
+    pub fn pods(&self, namespace: &str) -> Api<PodView> {
+        Api::namespaced(self.client(), namespace)
+    }
+
+    /// News about one pod, from the watch that all pods of its namespace and instance share. The first to ask starts
+    /// the watch, whose trouble is told to `steps`.
+    #[must_use]
+    pub fn subscribe(
+        self: &Arc<Self>,
+        namespace: &str,
+        instance: &str,
+        name: &str,
+        steps: &Steps,
+    ) -> Subscription {
+        let key = (namespace.to_owned(), instance.to_owned());
+        let mut watches = locked(&self.watches);
+        loop {
+            let watch = watches
+                .entry(key.clone())
+                .or_insert_with(|| Watch::start(self, namespace, instance, steps));
+            let subscription = Subscription::new(Arc::clone(watch), self, namespace, name);
+            if let Some(subscription) = subscription {
+                return subscription;
+            }
+            watches.remove(&key);
+        }
+    }
+
+    /// The longest time for which a watch that somebody needs has not been live.
+    pub(super) fn staleness(&self) -> Duration {
+        let watches = locked(&self.watches);
+        let blind = watches.values().map(|watch| watch.blind_for());
+        blind.max().unwrap_or_default()
+    }
+
+    /// What is known of the owners of pods.
+    pub(crate) const fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
+    /// Notes that events may not be read; true the first time.
+    pub(crate) fn forbid_events(&self) -> bool {
+        !self.events_forbidden.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether events may be read, as far as is known.
+    pub(crate) fn may_read_events(&self) -> bool {
+        !self.events_forbidden.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,84 @@
+//! A pod that must go: deleted now, or, where the API server does not answer, as soon as it does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Api;
+use kube::api::{DeleteParams, Preconditions};
+
+use super::Connection;
+use super::retry::Failure;
+use crate::pod_view::PodView;
+use crate::step::Steps;
+use crate::under_way::UnderWay;
+
+/// How long one round of tries in the background lasts; the pause after a round is of the same length at most.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// A pod that must go.
+#[derive(Debug, Clone)]
+pub struct Doomed {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid: never the pod that took the name in the meantime.
+    pub uid: String,
+    /// The grace that its containers get, in seconds.
+    pub grace: u32,
+}
+
+impl Doomed {
+    /// Deletes it, trying for at most `limit`; a pod that is gone already is no failure.
+    ///
+    /// # Errors
+    /// The [`Failure`] that no repetition mended.
+    pub async fn delete(&self, connection: &Connection, limit: Duration) -> Result<(), Failure> {
+        let params = DeleteParams {
+            grace_period_seconds: Some(self.grace),
+            preconditions: Some(Preconditions {
+                uid: Some(self.uid.clone()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let delete = |client| {
+            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
+            let params = &params;
+            async move {
+                match pods.delete(&self.name, params).await.map_err(Failure::of) {
+                    // 409: the name is another pod's by now.
+                    Err(Failure::Refused(status)) if matches!(status.code, 404 | 409) => Ok(()),
+                    other => other.map(drop),
+                }
+            }
+        };
+        connection.ask(limit, delete).await
+    }
+
+    /// Goes on trying until it is deleted, or the process ends, which waits for it a little.
+    pub fn delete_in_background(self, connection: &Arc<Connection>, steps: Steps) {
+        let connection = Arc::clone(connection);
+        let under_way = UnderWay::begin();
+        tokio::spawn(async move {
+            loop {
+                match self.delete(&connection, ROUND).await {
+                    Ok(()) => {
+                        steps.info("deleted, after the API server was away");
+                        break;
+                    }
+                    Err(failure) if failure.is_transient() => {
+                        tokio::time::sleep(ROUND.mul_f64(rand::random_range(0.1..1.0))).await;
+                    }
+                    Err(failure) => {
+                        steps.warn(&format!(
+                            "the pod may not be deleted and is left behind: {failure}"
+                        ));
+                        break;
+                    }
+                }
+            }
+            drop(under_way);
+        });
+    }
+}

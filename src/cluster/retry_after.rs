@@ -1,0 +1,59 @@
+//! The header `Retry-After`, put where the rest of the client looks for it: into the `Status`.
+//!
+//! kube's client reads an error's body alone, and a server with too many requests in flight says in a header, over plain
+//! text, when to come again (Kubernetes API concepts, "Error codes"; `maxinflight.go`).
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Response};
+use http_body_util::{BodyExt, Limited};
+use kube::core::Status;
+use kube::core::response::StatusDetails;
+use tower::BoxError;
+
+/// How many bytes of an error's text are read; more is no error's text.
+const LONGEST_TEXT: usize = 64 * 1024;
+
+/// Passes an answer on; one that names a time after which to ask again becomes a `Status` that names it.
+pub(super) async fn into_status<B>(answer: Response<B>) -> Result<Response<Body>, BoxError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let is_busy = answer.status().as_u16() == 429 || answer.status().is_server_error();
+    let seconds = seconds(answer.headers()).filter(|_| is_busy);
+    let Some(seconds) = seconds else {
+        return Ok(answer.map(Body::new));
+    };
+    let (mut head, body) = answer.into_parts();
+    let bytes = Limited::new(body, LONGEST_TEXT).collect().await?.to_bytes();
+    let mut status = serde_json::from_slice::<Status>(&bytes).unwrap_or_else(|_| {
+        let text = String::from_utf8_lossy(&bytes);
+        let reason = head.status.canonical_reason().unwrap_or_default();
+        Status::failure(text.trim(), reason).with_code(head.status.as_u16())
+    });
+    let details = status.details.get_or_insert_with(no_details);
+    details.retry_after_seconds = details.retry_after_seconds.max(seconds);
+    head.headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.headers.remove(http::header::CONTENT_LENGTH);
+    let body = serde_json::to_vec(&status)?;
+    Ok(Response::from_parts(head, Body::from(body)))
+}
+
+const fn no_details() -> StatusDetails {
+    StatusDetails {
+        name: String::new(),
+        group: String::new(),
+        kind: String::new(),
+        uid: String::new(),
+        causes: Vec::new(),
+        retry_after_seconds: 0,
+    }
+}
+
+/// The seconds that the header names; Kubernetes never sends a date in it.
+fn seconds(headers: &HeaderMap) -> Option<u32> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}

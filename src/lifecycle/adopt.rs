@@ -1,0 +1,216 @@
+//! Owning a pod: the word of it that others read, and taking over the pod of another run.
+
+use std::sync::Arc;
+
+use kube::api::{Patch, PatchParams, PostParams, Request};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::Run;
+use crate::cluster::retry::{Failure, OUTAGE, once};
+use crate::error::{Error, Result};
+use crate::manifest::{annotations, labels};
+use crate::owner::process::UnderWay;
+use crate::owner::sighting::{LONGEST, LOOK};
+use crate::owner::{Beat, Liveness, claim, liveness};
+use crate::pod_view::PodView;
+
+/// How often a pod is put whose status changes between the read and the put.
+const PUTS: usize = 5;
+
+/// What a run holds as long as it is under way, so that nobody takes its pod for abandoned.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    pub(super) under_way: Option<UnderWay>,
+    pub(super) beat: Option<Beat>,
+}
+
+/// What came of an attempt to mark a pod.
+pub(super) enum Marked {
+    /// It is marked; its state after that.
+    Yes(Arc<PodView>),
+    /// It is another pod, or has changed since it was read.
+    Changed,
+    /// Neither PATCH nor PUT is allowed.
+    Forbidden,
+}
+
+impl Run {
+    /// Makes the pod say that it is this process's, from its create on.
+    pub(super) async fn claim(&mut self) -> Result<()> {
+        let process = &self.process;
+        let run = self.manifest.label(labels::RUN).unwrap_or_default();
+        self.hold.under_way = Some(process.begin(run, &self.namespace, &self.name));
+        if self.options.keep {
+            // The caller's from its end on: an owner that has no run of it any more would count as gone.
+            return Ok(());
+        }
+        let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps);
+        let beat = Box::pin(beat).await;
+        let owners = self.connection.owners();
+        let claim = owners.claim(&self.connection, process, beat.is_held).await;
+        self.hold.beat = Some(beat);
+        let (labels, annotations) = claim::marks(process.id(), &claim);
+        self.manifest.add_labels(&labels)?;
+        self.manifest.add_annotations(&annotations)
+    }
+
+    /// Whether the owner of a pod is gone; takes as long as a Lease must be watched for that.
+    pub(super) async fn owner_of(&self, pod: &PodView) -> Result<Liveness> {
+        let mut is_told = false;
+        let until = Instant::now() + LONGEST;
+        loop {
+            let judge = liveness::liveness(&self.connection, &self.process, &self.namespace, pod);
+            match Box::pin(judge).await {
+                Liveness::Watched(why) if Instant::now() >= until => {
+                    return Ok(Liveness::Unknown(why));
+                }
+                Liveness::Watched(why) => {
+                    if !is_told {
+                        is_told = true;
+                        self.steps
+                            .info(&format!("the pod is there already, and {why}"));
+                    }
+                }
+                known => return Ok(known),
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err(self.cancelled()),
+                () = sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Marks a pod of another run as this one's. Of two that try, one gets it.
+    pub(super) async fn take_over(&self, pod: &Arc<PodView>) -> Result<Option<Arc<PodView>>> {
+        // Null takes a label or an annotation away: a run that keeps its pod is no owner of it.
+        let ours = |key| self.manifest.label(key);
+        let change = json!({
+            "labels": {labels::RUN: ours(labels::RUN), labels::OWNER: ours(labels::OWNER)},
+            "annotations": {
+                annotations::OWNER_CLAIM: self.manifest.annotation(annotations::OWNER_CLAIM),
+            },
+        });
+        match self.mark(pod, true, &change).await? {
+            Marked::Yes(pod) => Ok(Some(pod)),
+            Marked::Changed => Ok(None),
+            Marked::Forbidden => {
+                self.steps.warn(
+                    "the pod of an earlier run cannot be marked as this process's own: another process may take it too. \
+                     Allow \"patch\" on \"pods\"",
+                );
+                Ok(Some(Arc::clone(pod)))
+            }
+        }
+    }
+
+    /// Changes labels and annotations of a pod; with `exact`, only if it is as it was read.
+    pub(super) async fn mark(&self, pod: &PodView, exact: bool, change: &Value) -> Result<Marked> {
+        let mark = |client| self.try_to_mark(client, pod, exact, change);
+        let marked = Box::pin(self.connection.ask(OUTAGE, mark)).await;
+        marked.map_err(|failure| {
+            failure.into_error("marking pod", &self.object(), self.connection.server())
+        })
+    }
+
+    async fn try_to_mark(
+        &self,
+        client: Client,
+        pod: &PodView,
+        exact: bool,
+        change: &Value,
+    ) -> Result<Marked, Failure> {
+        let pods: Api<PodView> = Api::namespaced(client.clone(), &self.namespace);
+        let mut metadata = change.clone();
+        metadata["uid"] = json!(pod.uid());
+        if exact {
+            metadata["resourceVersion"] = json!(pod.metadata.resource_version);
+        }
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let params = PatchParams::default();
+        match outcome(once(pods.patch(&self.name, &params, &patch)).await)? {
+            Marked::Forbidden => self.put(&client, pod, exact, change).await,
+            marked => Ok(marked),
+        }
+    }
+
+    /// As a patch does, for a Role that allows `update` and not `patch`, as that of grader-service's chart.
+    async fn put(
+        &self,
+        client: &Client,
+        pod: &PodView,
+        exact: bool,
+        change: &Value,
+    ) -> Result<Marked, Failure> {
+        for _ in 0..PUTS {
+            let marked = self.get_and_put(client, pod, exact, change).await?;
+            match marked {
+                // A status that changed in between.
+                Some(Marked::Changed) if !exact => {}
+                Some(marked) => return Ok(marked),
+                None => return Ok(Marked::Changed),
+            }
+        }
+        Ok(Marked::Changed)
+    }
+
+    /// `None`: it is another pod, or not as it was read.
+    async fn get_and_put(
+        &self,
+        client: &Client,
+        pod: &PodView,
+        exact: bool,
+        change: &Value,
+    ) -> Result<Option<Marked>, Failure> {
+        let request = Request::new(format!("/api/v1/namespaces/{}/pods", self.namespace));
+        let hopeless = |error: kube::core::request::Error| Failure::Hopeless(error.to_string());
+        let get = request
+            .get(&self.name, &kube::api::GetParams::default())
+            .map_err(hopeless)?;
+        let mut whole: Value = match once(client.request(get)).await {
+            Ok(whole) => whole,
+            Err(failure) if failure.code() == Some(404) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let metadata = &mut whole["metadata"];
+        if metadata["uid"] != json!(pod.uid())
+            || exact && metadata["resourceVersion"] != json!(pod.metadata.resource_version)
+        {
+            return Ok(None);
+        }
+        for (key, values) in change.as_object().into_iter().flatten() {
+            for (name, value) in values.as_object().into_iter().flatten() {
+                match (value, metadata[key].as_object_mut()) {
+                    (Value::Null, Some(all)) => drop(all.remove(name)),
+                    (Value::Null, None) => {}
+                    _ => metadata[key][name] = value.clone(),
+                }
+            }
+        }
+        let body = whole.to_string().into_bytes();
+        let put = request
+            .replace(&self.name, &PostParams::default(), body)
+            .map_err(hopeless)?;
+        outcome(once(client.request(put)).await).map(Some)
+    }
+
+    /// The error of a pod whose owner lives.
+    pub(super) fn taken_by(&self, owner: &str) -> Error {
+        Error::NameTaken {
+            object: self.object(),
+            owner: format!("it is of this submission, and its owner lives: {owner}"),
+        }
+    }
+}
+
+fn outcome(answer: Result<PodView, Failure>) -> Result<Marked, Failure> {
+    match answer {
+        Ok(pod) => Ok(Marked::Yes(Arc::new(pod))),
+        Err(failure) => match failure.code() {
+            Some(404 | 409) => Ok(Marked::Changed),
+            Some(403) => Ok(Marked::Forbidden),
+            _ => Err(failure),
+        },
+    }
+}

@@ -1,0 +1,86 @@
+//! The attempts at a submission: what the cluster broke is tried again in a new pod, what the student or the course
+//! broke never is.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::{Outcome, RunOptions, Stop, attempt};
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::step::Steps;
+
+/// The pause before the second attempt; it doubles with each further one. A node that has just refused a pod would
+/// refuse the next one too.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+type Prepare = dyn Fn(u32) -> BoxFuture<'static, Result<()>> + Send + Sync;
+
+/// What has to be done before a further attempt, such as putting back folders that the pod before it has written to.
+#[derive(Clone)]
+pub struct BeforeAttempt(Arc<Prepare>);
+
+impl BeforeAttempt {
+    /// `prepare` is called with the number of the attempt, from 2, when nothing of the one before it runs any more. An
+    /// error ends the run.
+    pub fn new(
+        prepare: impl Fn(u32) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(prepare))
+    }
+}
+
+impl fmt::Debug for BeforeAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BeforeAttempt")
+    }
+}
+
+/// Runs a pod once to its end, and deletes it. An end that is the cluster's fault is tried again in a new pod, named
+/// after the attempt, up to `max_attempts` in all. `stop`, a [`Stop`] or a [`CancellationToken`], ends that early.
+///
+/// # Errors
+/// What kept the pod from being run or judged, an end that is the cluster's fault included. A pod that failed by its
+/// own fault, or by the course's, is an [`Outcome`].
+pub async fn run(
+    cluster: &Cluster,
+    manifest: Manifest,
+    mut options: RunOptions,
+    steps: &Steps,
+    stop: impl Into<Stop>,
+) -> Result<Outcome> {
+    let stop = stop.into();
+    let first = options.attempt;
+    let last = first.saturating_add(options.max_attempts.saturating_sub(1));
+    loop {
+        let manifest = if options.attempt == first {
+            manifest.clone()
+        } else {
+            manifest.for_attempt(options.attempt)
+        };
+        let ended = attempt(cluster, manifest, &options, steps, stop.clone()).await;
+        match ended {
+            Err(Error::Lost { verdict, .. }) if verdict.retryable() && options.attempt < last => {}
+            ended => return ended,
+        }
+        pause(options.attempt - first, &stop.cancel).await;
+        options.attempt += 1;
+        if let Some(BeforeAttempt(prepare)) = &options.before_attempt {
+            prepare(options.attempt).await?;
+        }
+    }
+}
+
+/// Returns at once when the run is cancelled; the next attempt then ends before it begins.
+async fn pause(attempts_before: u32, cancel: &CancellationToken) {
+    let pause = FIRST_PAUSE * 2_u32.saturating_pow(attempts_before.min(5));
+    let jittered = pause.mul_f64(rand::random_range(0.5..1.0));
+    tokio::select! {
+        () = tokio::time::sleep(jittered) => {}
+        () = cancel.cancelled() => {}
+    }
+}

@@ -1,0 +1,83 @@
+//! Leaving a pod running for a later run of the same submission and attempt.
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::Run;
+use super::adopt::Marked;
+use crate::error::Error;
+use crate::manifest::{annotations, labels};
+use crate::pod_view::PodView;
+
+/// How a run can be ended from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Ends the run and deletes its pod.
+    pub cancel: CancellationToken,
+    /// Ends the run and leaves its pod.
+    pub detach: Detach,
+}
+
+/// The word to leave the pod running.
+#[derive(Debug, Clone, Default)]
+pub struct Detach {
+    /// Cancelled to ask for it.
+    pub asked: CancellationToken,
+    /// Cancelled by a run that cannot leave its pod, and goes on.
+    pub refused: CancellationToken,
+}
+
+impl From<CancellationToken> for Stop {
+    fn from(cancel: CancellationToken) -> Self {
+        Self {
+            cancel,
+            detach: Detach::default(),
+        }
+    }
+}
+
+impl Detach {
+    /// Resolves when it is asked for, unless it was refused.
+    pub(super) async fn asked(&self) {
+        if self.refused.is_cancelled() {
+            std::future::pending::<()>().await;
+        } else {
+            self.asked.cancelled().await;
+        }
+    }
+}
+
+impl Run {
+    /// Marks the pod as nobody's, so that no reaper takes it and the next run of its submission does. `None`: that cannot
+    /// be, and the run goes on.
+    pub(super) async fn leave(&mut self) -> Option<Error> {
+        let problem = if self.options.submission.is_none() {
+            "no later run could find it, since the run names no submission".to_owned()
+        } else {
+            let change = json!({
+                "labels": {labels::OWNER: labels::DETACHED},
+                "annotations": {annotations::OWNER_CLAIM: null},
+            });
+            let mut pod = PodView::default();
+            pod.metadata.uid = Some(self.uid.clone());
+            match self.mark(&pod, false, &change).await {
+                Ok(Marked::Yes(_)) => {
+                    self.created = false;
+                    return Some(Error::Detached {
+                        object: self.object(),
+                    });
+                }
+                // Gone: that is told by the watch.
+                Ok(Marked::Changed) => "it has changed or is gone".to_owned(),
+                Ok(Marked::Forbidden) => {
+                    "it cannot be marked for the next run. Allow \"patch\" on \"pods\"".to_owned()
+                }
+                Err(error) => error.to_string(),
+            }
+        };
+        self.steps
+            .warn(&format!("the pod is not detached: {problem}"));
+        self.detach.refused.cancel();
+        None
+    }
+}

@@ -1,0 +1,77 @@
+//! A namespace whose quota is used up: the pod queues until others have ended, as it would behind a scheduling gate.
+//!
+//! Fact: "Resource Quotas" in Kubernetes' documentation; the admission plugin answers 403 with `exceeded quota: <name>,
+//! requested: pods=1, used: pods=10, limited: pods=10`, where each list holds the resources that do not fit.
+
+use std::time::Duration;
+
+use super::Run;
+use crate::cluster::retry::Failure;
+use crate::error::{Error, Result};
+
+/// The first pause between two tries, and the longest.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// The wait for room in a quota.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    tries: u32,
+}
+
+impl Queue {
+    /// Waits before the next try where the failure is a quota that will have room again; gives any other back.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(super) async fn wait(
+        &mut self,
+        run: &mut Run,
+        failure: Failure,
+    ) -> Result<Option<Failure>> {
+        let message = match &failure {
+            Failure::Refused(status) if status.code == 403 => status.message.as_str(),
+            _ => return Ok(Some(failure)),
+        };
+        if !message.contains("exceeded quota: ") || never_fits(message) {
+            return Ok(Some(failure));
+        }
+        if self.tries == 0 {
+            run.clock.queue();
+            run.steps.info(&format!(
+                "queued: the namespace's quota is used up: {failure}"
+            ));
+        }
+        let pause = (FIRST * 2_u32.saturating_pow(self.tries.min(8))).min(LONGEST);
+        self.tries += 1;
+        tokio::select! {
+            () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))) => Ok(None),
+            () = run.cancel.cancelled() => Err(Error::Cancelled { object: run.object() }),
+        }
+    }
+}
+
+/// Whether the quota has no room even when it is empty: nothing of a resource that does not fit is used.
+fn never_fits(message: &str) -> bool {
+    let Some((_, used)) = message.split_once(", used: ") else {
+        return false;
+    };
+    let used = used.split(", limited: ").next().unwrap_or_default();
+    used.split(',').any(|resource| {
+        let amount = resource.split_once('=').map(|(_, amount)| amount.trim());
+        amount == Some("0")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::never_fits;
+
+    #[test]
+    fn a_quota_that_is_empty_and_does_not_fit_never_will() {
+        let full = "pods \"p\" is forbidden: exceeded quota: course, requested: pods=1, used: pods=10, limited: pods=10";
+        assert!(!never_fits(full));
+        let small = "pods \"p\" is forbidden: exceeded quota: course, requested: limits.memory=4Gi,pods=1, used: limits.memory=0,pods=3, limited: limits.memory=2Gi,pods=3";
+        assert!(never_fits(small));
+    }
+}

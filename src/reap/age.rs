@@ -1,0 +1,34 @@
+//! For how long a pod has been finished, by the API server's clock alone.
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
+
+use crate::pod_view::PodView;
+
+/// When anything about a pod last changed: the API server notes the time of each writer's last change in
+/// `metadata.managedFields` ("Server-Side Apply", field management), the kubelet's status updates included. A server that
+/// keeps none (the embedded one) is on one machine with its kubelet, whose times are then as good.
+pub(super) fn last_change(object: &Value, pod: &PodView) -> Option<Timestamp> {
+    let fields = object["metadata"]["managedFields"].as_array();
+    let noted = fields
+        .into_iter()
+        .flatten()
+        .filter_map(|field| field["time"].as_str()?.parse().ok())
+        .max();
+    noted.or_else(|| latest_end(pod))
+}
+
+fn latest_end(pod: &PodView) -> Option<Timestamp> {
+    let ends = pod.containers().iter().filter_map(|status| {
+        let end = status.state.as_ref()?.terminated.as_ref()?;
+        Some(end.finished_at.as_ref()?.0)
+    });
+    ends.max()
+}
+
+/// The time of an HTTP `Date` header (RFC 9110, 5.6.7).
+pub(super) fn date(header: Option<&http::HeaderValue>) -> Option<Timestamp> {
+    let text = header?.to_str().ok()?;
+    let parsed = k8s_openapi::jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(parsed.timestamp())
+}

@@ -1,0 +1,97 @@
+"""What one machine finds out about a process of another: by its Lease, and by nothing else."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import kubegrader
+import pytest
+from child import Child
+from kubernetes import client
+from pods import names, script, until
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+CLAIM = "kubegrader.io/owner-claim"
+
+
+def leases(api: CoreV1Api, namespace: str) -> list[str]:
+    found = client.CoordinationV1Api(api.api_client).list_namespaced_lease(namespace)
+    return [lease.metadata.name for lease in found.items]
+
+
+def lease_of(api: CoreV1Api, namespace: str, pod: str) -> str:
+    owner = api.read_namespaced_pod(pod, namespace).metadata.labels["kubegrader.io/owner"]
+    return f"kubegrader-{owner}"
+
+
+def move_to_another_machine(api: CoreV1Api, namespace: str, pod: str) -> None:
+    """Let a pod say that its owner runs where nobody here can look."""
+    claim = json.loads(api.read_namespaced_pod(pod, namespace).metadata.annotations[CLAIM])
+    assert claim["lease"] is True
+    claim["process"]["host"] = "another machine"
+    patch: dict[str, Any] = {"metadata": {"annotations": {CLAIM: json.dumps(claim)}}}
+    api.patch_namespaced_pod(pod, namespace, patch)
+
+
+def test_the_lease_tells_the_dead_process_of_another_machine_from_the_living(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    code = 'cluster.run(pod("sleep 600"), instance="far")'
+    children = {name: Child(code, kubeconfig, namespace, image, name) for name in ("dead", "alive")}
+    until(lambda: set(children) <= set(names(api, namespace)))
+    found = {name: lease_of(api, namespace, name) for name in children}
+    assert set(found.values()) <= set(leases(api, namespace))
+    for name in children:
+        move_to_another_machine(api, namespace, name)
+    children["dead"].process.kill()
+    children["dead"].ends()
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    report = {pod.name: pod for pod in cluster.reap(instance="far")}
+    assert {name: pod.action for name, pod in report.items()} == {
+        "dead": "deleted",
+        "alive": "left",
+    }
+    assert report["dead"].reason.startswith(f"its Lease {found['dead']} was not renewed for 6")
+    assert report["alive"].reason == f"its Lease {found['alive']} was renewed just now"
+    until(lambda: "dead" not in names(api, namespace))
+    assert "alive" in names(api, namespace)
+    # What is gone leaves no Lease behind, and neither does what ends as it should.
+    assert found["dead"] not in leases(api, namespace)
+    children["alive"].process.send_signal(signal.SIGINT)
+    children["alive"].ends()
+    until(lambda: "alive" not in names(api, namespace))
+    assert found["alive"] not in leases(api, namespace)
+
+
+def test_a_lease_is_shared_by_all_submissions_of_a_process(
+    kubeconfig: str, namespace: str, image: str
+) -> None:
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    runs = [cluster.submit(script(image, "true")) for _ in range(10)]
+    assert {run.wait().phase for run in runs} == {"Succeeded"}
+    requests = cluster.requests
+    assert (requests["create"], requests["log"], requests["delete"]) == (10, 10, 10)
+    # One create; a renewal every 20 seconds, should this take longer.
+    assert 1 <= requests["lease"] <= 3
+    assert (requests["get"], requests["watch"]) == (0, 1)
+
+
+def test_a_pod_of_another_machines_living_process_is_not_adopted(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    child = Child(
+        'cluster.run(pod("sleep 600"), submission="12")', kubeconfig, namespace, image, "contested"
+    )
+    until(lambda: "contested" in names(api, namespace))
+    move_to_another_machine(api, namespace, "contested")
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    with pytest.raises(kubegrader.NameTakenError, match="was renewed just now"):
+        cluster.run(script(image, "true", "contested"), submission="12")
+    assert "contested" in names(api, namespace)
+    child.process.send_signal(signal.SIGINT)
+    child.ends()
+    until(lambda: "contested" not in names(api, namespace))

@@ -1,0 +1,122 @@
+"""The folders of a second attempt are those of the first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kubegrader.output_folder import OutputFolder
+
+if TYPE_CHECKING:
+    from kubegrader.demo.site import Site
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes | None]]:
+    return {
+        str(one.relative_to(folder)): (
+            one.stat().st_mode,
+            one.read_bytes() if one.is_file() else None,
+        )
+        for one in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def prepared(executor: Any) -> Any:
+    """An executor as it is before its pod starts, in every release."""
+    one = executor()
+    if hasattr(one, "_clean_up_input_and_output_dirs"):  # what start() does from 0.10.0 on
+        one._clean_up_input_and_output_dirs()
+        one._write_gradebook(one._put_grades_in_assignment_properties())
+    one._prepare()
+    return one
+
+
+def spoil(folder: Path) -> None:
+    """Leave what a pod that was lost in the middle of its work leaves."""
+    (folder / "gradebook.json").write_text("half of a gra")
+    (folder / "loops.ipynb").write_text("{}")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "file").write_text("x")
+    (folder / "link").symlink_to("/etc/passwd")
+
+
+def test_a_second_attempt_finds_gradebook_and_folder_as_the_first_did(
+    site: Site, prepared: Any
+) -> None:
+    folder = Path(prepared.output_path)
+    before, mode = tree(folder), folder.stat().st_mode
+    assert list(before) == ["gradebook.json"]
+    for attempt in (2, 3):
+        spoil(folder)
+        prepared._prepare_again(attempt)
+        assert tree(folder) == before
+        assert folder.stat().st_mode == mode
+    assert list(folder.parent.glob(f"{folder.name}.*")) == []
+    assert folder.is_relative_to(site.directory)
+
+
+def test_it_may_be_called_from_a_thread_while_every_logger_is_locked(prepared: Any) -> None:
+    folder = Path(prepared.output_path)
+    spoil(folder)
+    handlers = [*logging.getLogger().handlers, *prepared.log.handlers]
+    # As a fork or a handler that hangs would have them.
+    locks = [logging._lock, *(one.lock for one in handlers if one.lock is not None)]
+    for lock in locks:
+        lock.acquire()
+    try:
+        thread = threading.Thread(target=prepared._prepare_again, args=(2,))
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+    finally:
+        for lock in locks:
+            lock.release()
+    assert list(tree(folder)) == ["gradebook.json"]
+
+
+def test_an_old_container_writes_on_into_the_old_folder(prepared: Any) -> None:
+    folder = Path(prepared.output_path)
+    with (folder / "gradebook.json").open("w") as still_open:
+        prepared._prepare_again(2)
+        still_open.write("from a node that was thought lost")
+        still_open.flush()
+    assert (folder / "gradebook.json").read_text() != "from a node that was thought lost"
+
+
+def test_before_the_first_attempt_there_is_nothing_to_put_back(executor: Any) -> None:
+    executor()._prepare_again(2)
+
+
+def test_folders_and_modes_within_come_back(tmp_path: Path) -> None:
+    folder = tmp_path / "output"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner").chmod(0o750)
+    (folder / "inner" / "file").write_bytes(b"\x00\xff")
+    (folder / "inner" / "file").chmod(0o640)
+    folder.chmod(0o775)
+    before = tree(folder)
+    remembered = OutputFolder.of(folder)
+    (folder / "inner" / "file").unlink()
+    (folder / "more").mkdir()
+    remembered.restore(2)
+    assert tree(folder) == before
+    assert folder.stat().st_mode & 0o777 == 0o775
+
+
+def test_what_cannot_be_removed_is_moved_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "output"
+    folder.mkdir()
+    (folder / "gradebook.json").write_text("{}")
+    remembered = OutputFolder.of(folder)
+    (folder / ".nfs0001").write_text("open elsewhere")
+    # What an NFS client does with a file that is still open, and no local file system.
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    remembered.restore(2)
+    assert list(tree(folder)) == ["gradebook.json"]
+    assert (tmp_path / "output.before-attempt-2" / ".nfs0001").exists()

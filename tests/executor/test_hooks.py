@@ -1,0 +1,75 @@
+"""What a site's pre_spawn_hook gets and gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kubegrader.demo.course import SUBMISSIONS
+from kubegrader.executor import KubeAutogradeExecutor
+from kubernetes.client import V1Container, V1Pod, V1Toleration
+from pods import names
+
+if TYPE_CHECKING:
+    from kubegrader.demo.site import Site
+    from kubernetes.client import CoreV1Api
+    from traitlets.config import Config
+
+
+def test_the_hook_gets_a_v1pod_and_changes_it(settings: Config, executor: Any) -> None:
+    def hook(lecture: Any, assignment: Any, pod: Any) -> Any:
+        assert isinstance(pod, V1Pod)
+        pod.spec.containers[0].image = f"registry.example.org/{lecture.code}:{assignment.name}"
+        pod.spec.tolerations = [V1Toleration(key="grading", operator="Exists")]
+        pod.spec.containers.append(V1Container(name="sidecar", image="sidecar:1"))
+        pod.metadata.labels["course"] = lecture.code
+        return pod
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = hook
+    made = executor()
+    plain = made._make_pod_before_hook()
+    pod = made._make_pod()
+    first, sidecar = pod["spec"]["containers"]
+    assert first["image"] == "registry.example.org/demo:loops"
+    assert {**first, "image": "demo_image"} == plain["spec"]["containers"][0]
+    assert sidecar == {"name": "sidecar", "image": "sidecar:1"}
+    assert pod["spec"]["tolerations"] == [{"key": "grading", "operator": "Exists"}]
+    assert pod["metadata"]["labels"] == {"course": "demo"}
+
+
+def test_a_hook_that_returns_nothing_keeps_the_pod(
+    settings: Config, executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook(lecture: Any, assignment: Any, pod: Any) -> None:  # noqa: ARG001
+        pod.spec.containers[0].image = "forgotten:1"
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = hook
+    pod = executor()._make_pod()
+    assert pod["spec"]["containers"][0]["image"] == "demo_image"
+    assert "pre_spawn_hook returned None" in caplog.text
+
+
+def test_a_hook_that_returns_no_pod_is_told(settings: Config, executor: Any) -> None:
+    settings.KubeAutogradeExecutor.pre_spawn_hook = lambda *_: "pod"
+    with pytest.raises(TypeError, match="must return the pod, and it returned str"):
+        executor()._make_pod()
+
+
+def test_a_hook_may_be_a_coroutine_function(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    seen = []
+
+    async def hook(lecture: Any, assignment: Any, pod: Any) -> Any:
+        seen.append((lecture.code, assignment.name))
+        pod.metadata.labels["hooked"] = "yes"
+        return pod
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = hook
+    submission = site.submit("hooked", SUBMISSIONS[0].notebook(site.course))
+    graded = site.grade(submission, KubeAutogradeExecutor, settings)
+    assert graded.status == "automatically_graded"
+    assert seen == [("demo", "loops")]
+    executor: Any = graded.executor
+    assert executor.outcome.pod["metadata"]["labels"]["hooked"] == "yes"
+    assert names(api, namespace) == []

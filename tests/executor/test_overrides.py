@@ -1,0 +1,284 @@
+"""What a site's subclass overrides or uses, in each generation's own way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kubegrader.demo.course import SUBMISSIONS
+from kubegrader.executor import GraderPod, KubeAutogradeExecutor
+from kubegrader.releases import INSTALLED
+from kubernetes.client import CoreV1Api, V1EnvVar, V1Pod
+from pods import names, until
+
+if TYPE_CHECKING:
+    from kubegrader.demo.site import Graded, Site
+    from traitlets.config import Config
+
+
+def grade(site: Site, settings: Config, class_: type[Any], kind: int = 0) -> Graded:
+    submission = site.submit("overrider", SUBMISSIONS[kind].notebook(site.course))
+    return site.grade(submission, class_, settings)
+
+
+class OldNames(KubeAutogradeExecutor):
+    def get_image(self) -> str:
+        return f"{self.lecture.code}-{self.assignment.name}:1"
+
+    def get_autograde_pod_name(self) -> str:
+        return f"old-{self.submission.id}"
+
+    def create_env(self) -> list[Any]:
+        return [*super().create_env(), V1EnvVar(name="COURSE", value=self.lecture.code)]
+
+
+class NewNames(KubeAutogradeExecutor):
+    def _get_image(self) -> str:
+        return f"{self.lecture.code}-{self.assignment.name}:1"
+
+    def _get_autograde_pod_name(self) -> str:
+        return f"new-{self.submission.id}"
+
+    def _create_env(self) -> list[Any]:
+        return [*super()._create_env(), V1EnvVar(name="COURSE", value=self.lecture.code)]
+
+
+@pytest.mark.parametrize(("class_", "prefix"), [(OldNames, "old"), (NewNames, "new")])
+def test_name_image_and_environment_may_be_overridden_under_either_name(
+    executor: Any, class_: type[Any], prefix: str
+) -> None:
+    one = executor(class_)
+    pod = one._make_pod()
+    (container,) = pod["spec"]["containers"]
+    assert pod["metadata"]["name"] == f"{prefix}-{one.submission.id}"
+    assert container["image"] == "demo-loops:1"
+    assert container["env"][-1] == {"name": "COURSE", "value": "demo"}
+
+
+def test_start_pod_may_be_overridden_under_either_name(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    started: list[str] = []
+
+    class Old(KubeAutogradeExecutor):
+        def start_pod(self) -> GraderPod:
+            started.append("old")
+            return super().start_pod()
+
+    class New(KubeAutogradeExecutor):
+        def _start_pod(self) -> GraderPod:
+            started.append("new")
+            return super()._start_pod()
+
+    for class_ in (Old, New):
+        assert grade(site, settings, class_).status == "automatically_graded"
+    assert started == ["old", "new"]
+    assert names(api, namespace) == []
+
+
+class OwnStart(KubeAutogradeExecutor):
+    """As a site does that was written against grader-service's class and its client."""
+
+    pods: GraderPod | type[Any] = GraderPod
+
+    def start_pod(self) -> Any:
+        pod = self.client.create_namespaced_pod(namespace=self.namespace, body=self._make_pod())
+        return self.pods(pod, self.client, config=self.config)  # type: ignore[operator]
+
+
+def test_a_subclass_may_create_its_pod_with_the_official_client(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    graded = grade(site, settings, OwnStart)
+    assert (graded.status, graded.score) == ("automatically_graded", 3.0)
+    assert "Converting notebook" in graded.log
+    assert names(api, namespace) == []
+
+
+def test_a_pod_of_grader_services_own_class_is_followed_too(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    from grader_service.autograding.kube import kube_grader
+
+    class Own(OwnStart):
+        pods = kube_grader.GraderPod
+
+    graded = grade(site, settings, Own)
+    assert (graded.status, graded.score) == ("automatically_graded", 3.0)
+    assert names(api, namespace) == []
+
+
+def test_an_override_of_the_log_is_what_the_student_reads(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def _get_pod_logs(self, pod: GraderPod) -> str:
+            # The pod is still there, and kubegrader has not read its log.
+            assert names(api, namespace) == [pod.name]
+            assert pod.outcome is not None
+            assert pod.outcome.logs is None
+            return "own: " + super()._get_pod_logs(pod)
+
+    graded = grade(site, settings, Own)
+    assert graded.status == "automatically_graded"
+    assert graded.log.startswith("own: ")
+    assert "Converting notebook" in graded.log
+    assert names(api, namespace) == []
+
+
+def test_a_log_that_an_override_cannot_read_spoils_nothing(
+    site: Site,
+    settings: Config,
+    api: CoreV1Api,
+    namespace: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def _get_pod_logs(self, pod: GraderPod) -> str:
+            raise RuntimeError(f"no log of {pod.name}")
+
+    assert grade(site, settings, Own).status == "automatically_graded"
+    assert "no log of" in caplog.text
+    assert names(api, namespace) == []
+
+
+@pytest.mark.parametrize(("kind", "status"), [(0, "automatically_graded"), (3, "grading_failed")])
+def test_an_override_of_the_delete_is_called_once_where_the_pod_has_ended(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str, kind: int, status: str
+) -> None:
+    settings.GraderPod.max_grading_time = 300 if kind == 0 else 6
+    told: list[tuple[str, list[str], str]] = []
+
+    class Own(KubeAutogradeExecutor):
+        def _delete_pod(self, pod: GraderPod) -> None:
+            there = names(api, namespace)
+            told.append((pod.name, there, pod.polling.result()))
+            super()._delete_pod(pod)
+
+    graded = grade(site, settings, Own, kind)
+    assert graded.status == status
+    ((name, there, phase),) = told
+    assert there == [name]
+    assert phase == ("Succeeded" if kind == 0 else "Failed")
+    until(lambda: names(api, namespace) == [])
+
+
+def test_a_pod_that_an_override_keeps_is_kept(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def _delete_pod(self, pod: GraderPod) -> None:
+            """Keep it: somebody wants to look at it."""
+
+    assert grade(site, settings, Own).status == "automatically_graded"
+    (name,) = names(api, namespace)
+    api.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+
+
+def test_a_delete_that_fails_spoils_nothing_and_is_made_up_for(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def _delete_pod(self, pod: GraderPod) -> None:
+            raise RuntimeError(f"{pod.name} stays")
+
+    assert grade(site, settings, Own).status == "automatically_graded"
+    until(lambda: names(api, namespace) == [])
+
+
+def test_an_override_of_the_delete_is_called_for_a_pod_that_never_ran(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    told: list[str] = []
+    settings.KubeAutogradeExecutor.start_timeout = 1.0
+    settings.KubeAutogradeExecutor.extra_pod_config = {"schedulerName": "none"}
+
+    class Own(KubeAutogradeExecutor):
+        def _delete_pod(self, pod: GraderPod) -> None:
+            told.append(pod.name)
+            super()._delete_pod(pod)
+
+        def start_pod(self) -> GraderPod:
+            pod = super().start_pod()
+            assert isinstance(pod.pod, V1Pod)
+            return pod
+
+    graded = grade(site, settings, Own)
+    assert graded.status == "grading_failed"
+    assert len(told) == 1
+    until(lambda: names(api, namespace) == [])
+
+
+def test_run_may_be_overridden_and_call_what_grader_services_calls(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    seen: list[Any] = []
+
+    if INSTALLED.is_async:
+
+        class Own(KubeAutogradeExecutor):
+            async def _run(self) -> None:
+                self._prepare()
+                pod = self.start_pod()
+                seen.append((pod.name, pod.namespace, type(pod.pod)))
+                seen.append(await pod.polling)
+                self.grading_logs = self._get_pod_logs(pod)
+                seen.append(pod.polling.result())
+                self._delete_pod(pod)
+
+    else:
+
+        class Own(KubeAutogradeExecutor):  # type: ignore[no-redef]
+            def _run(self) -> None:
+                self._prepare()
+                pod = self._start_pod()
+                seen.append((pod.name, pod.namespace, type(pod.pod)))
+                polling = pod.polling
+                seen.append(pod.poll())
+                self.grading_logs = self._get_pod_logs(pod)
+                seen.append(polling.result())
+                self._delete_pod(pod)
+
+    graded = grade(site, settings, Own)
+    assert (graded.status, graded.score) == ("automatically_graded", 3.0)
+    (name, pods_namespace, model), first, second = seen
+    assert (name.rpartition("-")[0] != "", pods_namespace, model) == (
+        INSTALLED.number >= (0, 7),
+        namespace,
+        V1Pod,
+    )
+    assert (first, second) == ("Succeeded", "Succeeded")
+    assert "Converting notebook" in graded.log
+    assert names(api, namespace) == []
+
+
+def test_stop_polling_ends_the_run_and_deletes_the_pod(
+    settings: Config, executor: Any, api: CoreV1Api, namespace: str
+) -> None:
+    settings.KubeAutogradeExecutor.convert_executable = "sleep"
+    settings.KubeAutogradeExecutor.extra_container_config = {"args": ["sleep", "300"]}
+    one = executor()
+    for path in (one.input_path, one.output_path):
+        Path(path).mkdir(parents=True)
+    pod = one.start_pod()
+    until(lambda: names(api, namespace) == [pod.name])
+    pod.stop_polling()
+    until(lambda: names(api, namespace) == [])
+
+
+def test_the_client_is_a_corev1api_and_a_subclass_may_bring_its_own(
+    executor: Any, namespace: str
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            self.client = "mine"
+
+    one = executor()
+    assert "client" not in vars(one)
+    assert isinstance(one.client, CoreV1Api)
+    assert one.client is one.client
+    assert one.client.list_namespaced_pod(one.namespace).items == []
+    assert one.namespace == namespace
+    assert executor(Own).client == "mine"

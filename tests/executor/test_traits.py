@@ -1,0 +1,341 @@
+"""What a site may write below c.KubeAutogradeExecutor, whatever its release of grader-service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kubegrader.demo.course import SUBMISSIONS
+from kubegrader.executor import GraderPod, KubeAutogradeExecutor
+from kubegrader.releases import INSTALLED
+from kubernetes.client import V1LocalObjectReference, V1Toleration, V1Volume
+from traitlets import TraitError
+
+if TYPE_CHECKING:
+    from kubegrader.demo.site import Site
+    from traitlets.config import Config
+
+
+def made(settings: Config, executor: Any, **traits: Any) -> dict[str, Any]:
+    settings.KubeAutogradeExecutor.update(traits)
+    pod: dict[str, Any] = executor()._make_pod()
+    return pod
+
+
+def test_kubespawners_traits_reach_the_pod(settings: Config, executor: Any) -> None:
+    pod = made(
+        settings,
+        executor,
+        uid=1000,
+        cpu_limit=2,
+        cpu_guarantee=0.5,
+        mem_limit="1.5G",
+        mem_guarantee="512M",
+        node_selector={"pool": "grading", "zone": "a"},
+        resolve_node_selector=lambda lecture: {"pool": lecture.code},
+        service_account="grading",
+        priority_class_name="low",
+        labels={"a": "1", "b": "1"},
+        extra_labels={"b": "2"},
+        annotations={"a": "1", "b": "1"},
+        extra_annotations={"b": "2"},
+        extra_pod_config={"dns_policy": "Default"},
+        extra_container_config={"envFrom": [{"secretRef": {"name": "licence"}}]},
+        fs_gid=100,
+        queue_name="students",
+    )
+    (container,) = pod["spec"]["containers"]
+    # jupyterhub.traitlets.ByteSpecification: M and G are units of 1024.
+    assert container["resources"] == {
+        "limits": {"cpu": "2", "memory": "1610612736"},
+        "requests": {"cpu": "500m", "memory": "536870912"},
+    }
+    assert container["envFrom"] == [{"secretRef": {"name": "licence"}}]
+    assert container["securityContext"] == {
+        "runAsUser": 1000,
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    spec = pod["spec"]
+    assert spec["nodeSelector"] == {"pool": "demo", "zone": "a"}
+    assert spec["serviceAccountName"] == "grading"
+    assert spec["priorityClassName"] == "low"
+    assert spec["dnsPolicy"] == "Default"
+    assert spec["securityContext"] == {"fsGroup": 100}
+    assert pod["metadata"]["annotations"] == {"a": "1", "b": "2"}
+    assert pod["metadata"]["labels"] == {
+        "a": "1",
+        "b": "2",
+        "kueue.x-k8s.io/queue-name": "students",
+    }
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [{"key": "grading", "operator": "Exists", "tolerationSeconds": 5}],
+        {"key": "grading", "operator": "Exists", "toleration_seconds": "5"},
+        {"any": {"key": "grading", "operator": "Exists", "tolerationSeconds": 5}},
+        [V1Toleration(key="grading", operator="Exists", toleration_seconds=5)],
+    ],
+)
+def test_tolerations_are_taken_as_sites_write_them(
+    settings: Config, executor: Any, written: Any
+) -> None:
+    pod = made(settings, executor, tolerations=written)
+    assert pod["spec"]["tolerations"] == [
+        {"key": "grading", "operator": "Exists", "tolerationSeconds": 5}
+    ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["registry", ["registry"], {"name": "registry"}, [V1LocalObjectReference(name="registry")]],
+)
+def test_pull_secrets_are_taken_as_sites_write_them(
+    settings: Config, executor: Any, written: Any
+) -> None:
+    pod = made(settings, executor, image_pull_secrets=written)
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_volumes_may_be_models_of_the_official_client(settings: Config, executor: Any) -> None:
+    volume = V1Volume(name="d", persistent_volume_claim={"claimName": "d"})
+    pod = made(settings, executor, extra_volumes=[volume])
+    assert pod["spec"]["volumes"][1] == {"name": "d", "persistentVolumeClaim": {"claimName": "d"}}
+
+
+@pytest.mark.parametrize(
+    ("traits", "told"),
+    [
+        ({"cpu_limit": 0.0}, "KubeAutogradeExecutor.cpu_limit: it is a number of cores"),
+        ({"cpu_guarantee": "two"}, "'cpu_guarantee' trait"),
+        ({"mem_limit": "512X"}, "KubeAutogradeExecutor.mem_limit is '512X', which is no amount of"),
+        ({"mem_limit": -1}, "KubeAutogradeExecutor.mem_limit must be more than 0"),
+        (
+            {"mem_limit": "1G", "mem_guarantee": "2G"},
+            "KubeAutogradeExecutor.mem_guarantee: 2147483648 bytes are more than mem_limit",
+        ),
+        ({"start_timeout": 0}, "KubeAutogradeExecutor.start_timeout must be more than 0"),
+        ({"max_grading_time": float("nan")}, "KubeAutogradeExecutor.max_grading_time must be"),
+        ({"max_attempts": 0}, "'max_attempts' trait"),
+        ({"log_limit": 0}, "'log_limit' trait"),
+        ({"fs_gid": -1}, "'fs_gid' trait"),
+        ({"uid": -1}, "'uid' trait"),
+        ({"security": "strict"}, "'security' trait"),
+        ({"security": "restricted", "uid": 0}, "KubeAutogradeExecutor.security is 'restricted'"),
+        ({"image_pull_policy": "always"}, "KubeAutogradeExecutor.image_pull_policy is 'always'"),
+        ({"image_pull_secrets": [{"nmae": "x"}]}, "image_pull_secrets[0].nmae: there is no such"),
+        ({"tolerations": [{"kye": "x"}]}, "KubeAutogradeExecutor.tolerations[0].kye: there is no"),
+        ({"tolerations": {"x": "NoSchedule"}}, "KubeAutogradeExecutor.tolerations[0].x: there is"),
+        ({"volume": {"name": "data", "hostPth": {}, "nfs": 1}}, "KubeAutogradeExecutor.volume"),
+        (
+            {"volume": {"persistentVolumeClaim": {}}},
+            "KubeAutogradeExecutor.volume.name: the volume",
+        ),
+        ({"extra_volumes": [{"name": "a", "nfss": 1}]}, "extra_volumes[0].nfss: there is no such"),
+        ({"extra_volume_mounts": [{"nme": "a"}]}, "extra_volume_mounts[0].nme: there is no such"),
+        ({"labels": {"a b": "x"}}, 'KubeAutogradeExecutor.labels, key "a b": name part must'),
+        ({"labels": {"a": 1}}, "'labels' trait"),
+        ({"extra_labels": {"a": "-"}}, 'KubeAutogradeExecutor.extra_labels["a"]: a valid label'),
+        ({"annotations": {"a/b/c": "x"}}, 'KubeAutogradeExecutor.annotations, key "a/b/c"'),
+        ({"node_selector": {"a": "b c"}}, 'KubeAutogradeExecutor.node_selector["a"]: a valid'),
+        ({"queue_name": "A B"}, "KubeAutogradeExecutor.queue_name: a lowercase RFC 1123"),
+        ({"service_account": "x_y"}, "KubeAutogradeExecutor.service_account: a lowercase"),
+        ({"priority_class_name": "X"}, "KubeAutogradeExecutor.priority_class_name: a lowercase"),
+        ({"extra_pod_config": {"dnsPolcy": 1}}, "KubeAutogradeExecutor.extra_pod_config.dnsPolcy"),
+        (
+            {"extra_container_config": {"env_form": [1]}},
+            "KubeAutogradeExecutor.extra_container_config.envForm: there is no such field",
+        ),
+        ({"extra_pod_config": {"nodeName": object()}}, "it holds something that is no plain data"),
+        (
+            {"relative_input_path": "../x"},
+            "KubeAutogradeExecutor.relative_input_path is '../x'; it",
+        ),
+        ({"relative_output_path": "/x"}, "KubeAutogradeExecutor.relative_output_path is '/x'; it"),
+        ({"pre_spawn_hook": "hook"}, "'pre_spawn_hook' trait"),
+    ],
+)
+def test_what_no_cluster_takes_is_told_when_the_config_is_loaded_and_recorded(
+    site: Site, settings: Config, traits: dict[str, Any], told: str
+) -> None:
+    submission = site.submit("misconfigured", SUBMISSIONS[0].notebook(site.course))
+    settings.KubeAutogradeExecutor.update(traits)
+    with pytest.raises(TraitError) as error:
+        site.grade(submission, KubeAutogradeExecutor, settings)
+    assert told in str(error.value)
+    # The service would leave it pending for ever.
+    graded = site._read(submission, executor=None)  # type: ignore[arg-type]
+    assert graded.status == "grading_failed"
+    assert graded.log.startswith("Your submission could not be graded. It is not your fault")
+    assert told in graded.log.partition("For the course's staff: ")[2]
+
+
+def test_a_trait_is_checked_whenever_it_is_set(executor: Any) -> None:
+    one = executor()
+    with pytest.raises(TraitError, match="is no amount of memory"):
+        one.mem_limit = "lots"
+    one.mem_limit = 1024.0
+    assert one.mem_limit == 1024
+
+
+@pytest.mark.parametrize(("uid", "security"), [(0, "baseline"), (1000, "restricted")])
+def test_security_is_restricted_where_the_sites_user_is_not_root(
+    settings: Config, executor: Any, uid: int, security: str
+) -> None:
+    settings.KubeAutogradeExecutor.uid = uid
+    assert executor().security == security
+
+
+def test_the_old_volumes_stand_alone_where_no_new_one_is_set(
+    settings: Config, executor: Any
+) -> None:
+    settings.KubeAutogradeExecutor.volume = {}
+    volumes = [{"name": "srv", "hostPath": {"path": "/srv"}}]
+    mounts = [{"name": "srv", "mountPath": "/srv"}]
+    pod = made(settings, executor, volumes=volumes, volume_mounts=mounts)
+    assert pod["spec"]["volumes"] == volumes
+    assert pod["spec"]["containers"][0]["volumeMounts"] == mounts
+
+
+def test_the_old_volumes_are_more_of_them_beside_a_new_one(settings: Config, executor: Any) -> None:
+    volumes = [{"name": "srv", "hostPath": {"path": "/srv"}}]
+    mounts = [{"name": "srv", "mountPath": "/srv"}]
+    pod = made(settings, executor, volumes=volumes, volume_mounts=mounts)
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["data", "srv"]
+    names = [mount["name"] for mount in pod["spec"]["containers"][0]["volumeMounts"]]
+    assert names == ["data", "data", "srv"]
+
+
+def test_the_oldest_name_of_the_image_function_works(settings: Config, executor: Any) -> None:
+    async def image(lecture: Any, assignment: Any) -> str:  # noqa: ARG001
+        return f"{lecture.code}:1"
+
+    pod = made(settings, executor, default_image_name=image)
+    assert pod["spec"]["containers"][0]["image"] == "demo:1"
+
+
+def test_the_oldest_names_of_the_folders_work(site: Site, settings: Config, executor: Any) -> None:
+    for way in ("input", "output"):
+        settings.KubeAutogradeExecutor[f"base_{way}_path"] = f"{site.directory}/old/{way}"
+    one = executor()
+    number = one.submission.id
+    assert one.input_path == f"{site.directory}/old/input/submission_{number}"
+    (container,) = one._make_pod()["spec"]["containers"]
+    assert [mount["subPath"] for mount in container["volumeMounts"]] == [
+        f"old/{way}/submission_{number}" for way in ("input", "output")
+    ]
+    assert container["args"][3] == one.input_path
+
+
+def test_the_folders_may_have_other_names(site: Site, settings: Config, executor: Any) -> None:
+    # grader-service's own class fails on it, and the submission is pending for ever.
+    settings.KubeAutogradeExecutor.relative_input_path = "grading/in"
+    one = executor()
+    number = one.submission.id
+    assert one.input_path == f"{site.directory}/grading/in/submission_{number}"
+    mount = one._make_pod()["spec"]["containers"][0]["volumeMounts"][0]
+    assert mount["subPath"] == f"grading/in/submission_{number}"
+
+
+def test_a_folder_that_the_volume_does_not_hold_is_told(settings: Config, executor: Any) -> None:
+    settings.KubeAutogradeExecutor.base_input_path = "/elsewhere"
+    with pytest.raises(
+        ValueError, match="/elsewhere/submission_[0-9]+ is not below grader_service"
+    ):
+        executor()._make_pod()
+
+
+@pytest.mark.parametrize(
+    ("traits", "seconds"),
+    [
+        ({"timeout_func": lambda lecture: len(lecture.code) + 1}, 5),
+        ({"default_cell_timeout": 77}, 77),
+    ],
+)
+def test_a_cell_may_run_as_long_as_either_generation_says(
+    settings: Config, executor: Any, traits: dict[str, Any], seconds: int
+) -> None:
+    pod = made(settings, executor, **traits)
+    argument = f"--ExecutePreprocessor.timeout={seconds}"
+    assert pod["spec"]["containers"][0]["args"][-1] == argument
+
+
+@pytest.mark.skipif(not INSTALLED.has_cell_timeout, reason="it came with 0.10.0")
+def test_an_assignments_own_timeout_wins(settings: Config, executor: Any) -> None:
+    settings.KubeAutogradeExecutor.timeout_func = lambda lecture: 5  # noqa: ARG005
+    one = executor()
+    one.assignment.settings = {**one.assignment.settings.to_dict(), "cell_timeout": 33}
+    one.cell_timeout = one._determine_cell_timeout()
+    assert one._make_pod()["spec"]["containers"][0]["args"][-1].endswith("=33")
+    one.session.rollback()
+
+
+OLD = {
+    "base_input_path": "/srv/in",
+    "default_image_name": lambda *_: "x",
+    "git_executable": "git",
+    "image_config_path": "/srv/images.json",
+    "resolve_image_name": lambda *_: "x",
+    "resolve_node_selector": lambda _: None,
+    "timeout_func": lambda _: 1,
+    "volumes": [{"name": "x", "emptyDir": {}}],
+    "volume_mounts": [{"name": "x", "mountPath": "/x"}],
+}
+GONE_IN = {
+    "0.12.5": set(OLD),
+    "0.4.2": {"base_input_path", "default_image_name", "volumes", "volume_mounts"},
+}
+
+
+def test_a_trait_of_another_release_is_told_once_with_what_to_write_instead(
+    settings: Config, executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.KubeAutogradeExecutor.update(OLD)
+    for _ in range(3):
+        executor()
+    lines = [line for line in caplog.messages if "is not of grader-service" in line]
+    told = {line.split(" ")[0].removeprefix("KubeAutogradeExecutor.") for line in lines}
+    assert told == GONE_IN[INSTALLED.version]
+    assert len(lines) == len(told)
+    assert all("it works all the same. Instead, write" in line for line in lines)
+
+
+def test_a_config_without_old_traits_is_told_nothing(
+    executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor()
+    assert "it works all the same" not in caplog.text
+
+
+def test_git_executable_reaches_whoever_runs_git(settings: Config, executor: Any) -> None:
+    settings.KubeAutogradeExecutor.git_executable = "/usr/bin/git"
+    one = executor()
+    assert getattr(one, "git_manager", one).git_executable == "/usr/bin/git"
+
+
+def test_the_poll_intervals_unit_is_the_installed_releases() -> None:
+    pod = GraderPod.__new__(GraderPod)
+    pod.poll_interval = 2000
+    assert pod.poll_seconds == (2.0 if INSTALLED.number < (0, 6, 3) else 2000.0)
+
+
+def test_the_namespace_is_the_kubeconfigs_when_a_subclass_asks(
+    settings: Config, executor: Any
+) -> None:
+    del settings.KubeAutogradeExecutor.namespace
+    one = executor()
+    assert one._run_options()["namespace"] is None
+    assert one.namespace == "default"
+
+
+def test_each_trait_has_a_help_text_that_teaches() -> None:
+    for name, trait in KubeAutogradeExecutor.class_traits(config=True).items():
+        if name in {"git_manager_class", "relative_input_path", "relative_output_path"}:
+            continue  # grader-service's own
+        if name == "git_executable" and INSTALLED.number < (0, 10):
+            continue
+        assert len(trait.help.strip()) > 20, name

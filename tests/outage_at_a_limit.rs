@@ -1,0 +1,164 @@
+//! An API server that is away when a limit passes: nobody is blamed for an end that nobody has seen. Under paused time.
+
+mod support;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use kubegrader::cause::Cause;
+use kubegrader::cluster::Cluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
+use kubegrader::embedded::{EmbeddedCluster, History};
+use kubegrader::manifest::Manifest;
+use kubegrader::step::Steps;
+use kubegrader::{Error, Outcome, RunOptions, run};
+use serde_json::{Value, json};
+use support::{PODS, get, patch, without_kubelet};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tower::{ServiceBuilder, ServiceExt as _};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn cluster(embedded: &EmbeddedCluster) -> Cluster {
+    let service = ServiceBuilder::new()
+        .layer(embedded.faults().layer())
+        .service(embedded.router())
+        .map_request(|request: Request<kube::client::Body>| request.map(Body::new));
+    Cluster::with_service(service)
+}
+
+async fn run_pod(embedded: &EmbeddedCluster) -> Result<Outcome, Error> {
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let options = RunOptions {
+        timeout: Some(LIMIT),
+        ..RunOptions::default()
+    };
+    let manifest = Manifest::new(pod).unwrap();
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    run(&cluster(embedded), manifest, options, &steps, cancel).await
+}
+
+async fn state(embedded: &EmbeddedCluster, phase: &str, state: Value) {
+    let status = json!({"status": {"phase": phase, "containerStatuses": [{
+        "name": "c", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+    }]}});
+    let path = format!("{PODS}/p/status");
+    let (code, answer) = patch(
+        &embedded.router(),
+        &path,
+        "application/merge-patch+json",
+        &status,
+    )
+    .await;
+    assert_eq!(code, 200, "{answer}");
+}
+
+/// The API server goes away for so long a second before the limit; the pod then ends well, or runs on.
+async fn with_an_outage(downtime: Duration, ends: bool) -> (Result<Outcome, Error>, Duration) {
+    let embedded = without_kubelet();
+    let began = Instant::now();
+    let playing = async {
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        state(&embedded, "Running", json!({"running": {}})).await;
+        sleep(LIMIT.checked_sub(Duration::from_secs(1)).unwrap()).await;
+        embedded.restart(History::Kept, downtime);
+        if ends {
+            let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+            state(&embedded, "Succeeded", ended).await;
+        }
+    };
+    let (ended, ()) = tokio::join!(run_pod(&embedded), playing);
+    let took = began.elapsed();
+    // What could not be deleted is deleted when the server is back.
+    sleep(downtime + Duration::from_mins(2)).await;
+    assert_eq!(get(&embedded.router(), PODS).await.1["items"], json!([]));
+    (ended, took)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_end_that_an_outage_hides_at_the_limit_is_told_when_the_server_is_back() {
+    let (ended, took) = with_an_outage(Duration::from_secs(45), true).await;
+    assert_eq!(ended.unwrap().verdict.cause, Cause::Completed);
+    assert!(took < Duration::from_secs(110), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_still_runs_after_the_outage_is_stopped_for_its_time() {
+    let (ended, took) = with_an_outage(Duration::from_secs(45), false).await;
+    assert_eq!(ended.unwrap().verdict.cause, Cause::DeadlineExceeded);
+    assert!(took < Duration::from_secs(125), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_without_end_is_told_as_such_and_blames_no_student() {
+    let (ended, took) = with_an_outage(Duration::from_mins(10), true).await;
+    let error = ended.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::Unreachable {
+                step: "reading pod",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(took < Duration::from_secs(135), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_refused_read_at_the_limit_loses_nothing() {
+    let embedded = without_kubelet();
+    let faults = embedded.faults();
+    faults.add(Rule::new(Fault::WatchStalled(Duration::ZERO)).verb(Verb::Watch));
+    faults.add(Rule::new(Fault::Refused).verb(Verb::Get).times(1));
+    let playing = async {
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+        state(&embedded, "Succeeded", ended).await;
+    };
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let options = RunOptions {
+        start_timeout: Some(Duration::from_secs(5)),
+        ..RunOptions::default()
+    };
+    let manifest = Manifest::new(pod).unwrap();
+    let cluster = cluster(&embedded);
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(&cluster, manifest, options, &steps, cancel);
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_answered_410_again_and_again_is_not_asked_without_a_pause() {
+    let embedded = without_kubelet();
+    embedded
+        .faults()
+        .add(Rule::new(Fault::Gone(Duration::ZERO)).verb(Verb::List));
+    let playing = async {
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        sleep(Duration::from_secs(30)).await;
+        let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+        state(&embedded, "Succeeded", ended).await;
+    };
+    let (outcome, ()) = tokio::join!(run_pod(&embedded), playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    let lists = embedded
+        .faults()
+        .trace()
+        .iter()
+        .filter(|line| line.starts_with("list"))
+        .count();
+    assert!(lists < 30, "{lists} lists");
+}

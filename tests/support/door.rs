@@ -1,0 +1,110 @@
+//! The way to an embedded server, which may lack rights, has a clock, and counts.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::http::header::{DATE, HeaderValue};
+use axum::http::{Method, Request, Response, StatusCode};
+use kubegrader::cluster::Cluster;
+use kubegrader::embedded::EmbeddedCluster;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+/// A door that everything passes.
+#[derive(Clone, Default)]
+pub struct Door {
+    forbidden: Vec<(Method, &'static str)>,
+    date: Option<&'static str>,
+    seen: Arc<Mutex<Vec<String>>>,
+    before: Option<Arc<Before>>,
+}
+
+/// What happens at the server just before a request arrives there.
+type Before = Mutex<Option<(Method, Vec<Request<Body>>)>>;
+
+impl Door {
+    /// Requests with this method, whose path contains this, are forbidden.
+    pub fn forbid(mut self, method: Method, part: &'static str) -> Self {
+        self.forbidden.push((method, part));
+        self
+    }
+
+    /// The time that the server tells.
+    pub fn at(mut self, date: &'static str) -> Self {
+        self.date = Some(date);
+        self
+    }
+
+    /// Before the first request with this method, these requests of somebody else arrive.
+    pub fn overtaken(mut self, method: Method, by: Vec<Request<Body>>) -> Self {
+        self.before = Some(Arc::new(Mutex::new(Some((method, by)))));
+        self
+    }
+
+    /// How many requests had this method and this in their path and query.
+    pub fn count(&self, method: &Method, part: &str) -> usize {
+        let seen = self.seen.lock().unwrap();
+        let wanted = |line: &&String| {
+            line.strip_prefix(method.as_str())
+                .is_some_and(|uri| uri.contains(part))
+        };
+        seen.iter().filter(wanted).count()
+    }
+
+    /// A cluster behind the door.
+    pub fn cluster(&self, embedded: &EmbeddedCluster) -> Cluster {
+        let (router, door) = (embedded.router(), self.clone());
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let (router, door) = (router.clone(), door.clone());
+            async move { door.pass(router, request).await }
+        });
+        Cluster::with_client(kube::Client::new(service, "default"), "in-process")
+    }
+
+    async fn pass(
+        &self,
+        router: axum::Router,
+        request: Request<kube::client::Body>,
+    ) -> Result<Response<Body>, Infallible> {
+        let line = format!("{} {}", request.method(), request.uri());
+        self.seen.lock().unwrap().push(line);
+        let path = request.uri().path().to_owned();
+        let is_forbidden =
+            |(method, part): &(Method, &str)| method == request.method() && path.contains(part);
+        if self.forbidden.iter().any(is_forbidden) {
+            // As the real server words it.
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Forbidden",
+                "message": "pods is forbidden: User \"u\" cannot do this", "code": 403,
+            });
+            let mut response = Response::new(Body::from(status.to_string()));
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            return Ok(response);
+        }
+        for other in self.overtaking(request.method()) {
+            let answer = router.clone().oneshot(other).await?;
+            assert!(answer.status().is_success(), "{answer:?}");
+        }
+        let mut response = router.oneshot(request.map(Body::new)).await?;
+        if let Some(date) = self.date {
+            let date = HeaderValue::from_static(date);
+            response.headers_mut().insert(DATE, date);
+        }
+        Ok(response)
+    }
+
+    fn overtaking(&self, method: &Method) -> Vec<Request<Body>> {
+        let Some(before) = &self.before else {
+            return Vec::new();
+        };
+        let mut before = before.lock().unwrap();
+        match before.take() {
+            Some((wanted, requests)) if wanted == *method => requests,
+            other => {
+                *before = other;
+                Vec::new()
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Pods of owners that live, are gone, or cannot be judged.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use kubegrader::owner::identity::host;
+use kubegrader::owner::{Identity, Process};
+use serde_json::{Value, json};
+
+/// Another process of this machine, which lives as long as this one.
+pub fn living() -> Arc<Process> {
+    Process::elsewhere(Identity::of_this_process())
+}
+
+/// Another process of this machine that has ended.
+pub fn dead() -> Identity {
+    let mut child = Command::new("true").spawn().unwrap();
+    let pid = child.id();
+    child.wait().unwrap();
+    Identity {
+        host: host().unwrap(),
+        pid,
+        started: 1,
+    }
+}
+
+/// A process of a machine that nobody here knows.
+pub fn far() -> Identity {
+    Identity {
+        host: "another-boot/pid:[1]/time:[1]/node".to_owned(),
+        pid: 1,
+        started: 1,
+    }
+}
+
+/// A pod of submission 7, first attempt, with this owner and claim.
+pub fn owned(name: &str, owner: &str, claim: &Value) -> Value {
+    json!({
+        "metadata": {
+            "name": name,
+            "labels": {
+                "app.kubernetes.io/managed-by": "kubegrader",
+                "kubegrader.io/instance": "default",
+                "kubegrader.io/submission": "7",
+                "kubegrader.io/attempt": "1",
+                "kubegrader.io/run": format!("run-of-{owner}"),
+                "kubegrader.io/owner": owner,
+            },
+            "annotations": {"kubegrader.io/owner-claim": claim.to_string()},
+        },
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i:1"}]},
+    })
+}
+
+pub fn claim(process: &Identity) -> Value {
+    json!({"process": process, "lease": false})
+}
