@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 /// A Pod without what does not change after its create.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct PodView {
-    /// Name, uid, resourceVersion, labels, our own annotations and deletionTimestamp.
+    /// Name, uid, resourceVersion, labels, our own annotations, deletionTimestamp and its grace.
     #[serde(default, deserialize_with = "trimmed")]
     pub metadata: ObjectMeta,
     /// Where it runs.
@@ -48,6 +48,7 @@ struct Meta {
     labels: BTreeMap<String, String>,
     annotations: OurAnnotations,
     deletion_timestamp: Option<Time>,
+    deletion_grace_period_seconds: Option<i64>,
 }
 
 /// The annotations of kubegrader alone: others' may be long, and are skipped.
@@ -94,6 +95,7 @@ fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::
         labels: Some(meta.labels),
         annotations: Some(meta.annotations.0),
         deletion_timestamp: meta.deletion_timestamp,
+        deletion_grace_period_seconds: meta.deletion_grace_period_seconds,
         ..ObjectMeta::default()
     })
 }

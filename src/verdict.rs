@@ -174,6 +174,17 @@ fn is_disturbed(pod: &PodView) -> bool {
         || pod.status.reason.is_some()
 }
 
+/// The verdict on a Pod that runs as far as is known, on a node that is silent: the node controller then marks the Pod as not
+/// ready without a reason, which a kubelet never does (docs/pod-lives.md, fact 12).
+pub(crate) fn on_silent_node(pod: &PodView) -> Option<Verdict> {
+    let not_ready = pod.condition("Ready", "False")?;
+    let is_marked = not_ready.reason.as_deref().unwrap_or_default().is_empty();
+    (is_marked && pod.condition("ContainersReady", "True").is_some()).then(|| {
+        let text = "the pod's node is silent: what became of the pod on it is not known";
+        Verdict::new(Phase::Running, Cause::NodeLost, text)
+    })
+}
+
 fn is_running(status: &ContainerStatus) -> bool {
     matches!(
         &status.state,

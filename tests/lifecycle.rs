@@ -62,7 +62,7 @@ fn play(embedded: &EmbeddedCluster, status: Value) -> tokio::task::JoinHandle<()
     let embedded = embedded.clone();
     tokio::spawn(async move {
         while pods(&embedded).await.is_empty() {
-            sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(20)).await;
         }
         let path = format!("{PODS}/p/status");
         let (code, _) = patch(
@@ -377,7 +377,7 @@ async fn a_cancelled_run_deletes_its_pod_even_while_the_answer_to_its_create_is_
     );
     let cancelling = async {
         while pods(&embedded).await.is_empty() {
-            sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(20)).await;
         }
         cancel.cancel();
     };
@@ -408,7 +408,7 @@ async fn a_create_that_is_given_up_leaves_no_pod_although_it_was_applied() {
     );
     let cancelling = async {
         while pods(&embedded).await.is_empty() {
-            sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(20)).await;
         }
         cancel.cancel();
     };
@@ -557,7 +557,7 @@ async fn a_kept_pod_that_does_not_start_is_left_and_one_that_is_cancelled_is_not
     );
     let cancelling = async {
         while pods(&embedded).await.is_empty() {
-            sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(20)).await;
         }
         cancel.cancel();
     };

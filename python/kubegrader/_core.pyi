@@ -53,8 +53,9 @@ class RunOptions(TypedDict, total=False):
     Default 1."""
     before_attempt: Callable[[int], object] | None
     """What has to be done before an attempt after the first, such as putting back folders that the
-    pod before it has written to. Called in a thread of kubegrader's, with the attempt's number, when
-    nothing of the attempt before runs any more; an exception ends the run as `KubegraderError`."""
+    pod before it has written to. Called in a thread of kubegrader's, with the attempt's number,
+    when nothing of the attempt before runs any more; an exception ends the run as
+    `KubegraderError`."""
     adopt: bool
     """Whether a pod that an earlier run of the same submission and attempt left at work is taken
     over (True, the default), or stopped and replaced. The pod of a run that is known to live

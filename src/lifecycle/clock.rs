@@ -12,6 +12,8 @@ use crate::waiting::Waiting;
 const SETTLING: Duration = Duration::from_secs(5);
 /// What the kubelet's own deadline leaves beyond ours, so that a pod is judged by one clock while anybody watches.
 const SAFETY_MARGIN: Duration = Duration::from_secs(30);
+/// How long a pod that somebody deletes may stay beyond its grace: then its node is silent, and nobody will confirm its end.
+const CONFIRMATION: Duration = Duration::from_secs(30);
 /// How long a pod with a node may say nothing of why it does not start, before its events are looked at, and how often
 /// they are looked at then.
 const SUSPICION: Duration = Duration::from_secs(5);
@@ -35,6 +37,8 @@ pub(super) enum Expired {
     Patience,
     /// The time in which a pod with a node should have said something.
     Silence,
+    /// The time in which a deletion by somebody else should have been confirmed.
+    Going,
     /// The time to run.
     Run,
     /// The time in which a phase should have confirmed what the containers said.
@@ -52,6 +56,7 @@ pub(super) struct Clock {
     pub(super) scheduled: Option<Instant>,
     pub(super) running: Option<Instant>,
     pub(super) ended: Option<Instant>,
+    going: Option<Instant>,
     gated: Option<Instant>,
     gated_before: Duration,
     waiting: Option<(Waiting, Instant)>,
@@ -70,6 +75,7 @@ impl Clock {
             scheduled: None,
             running: None,
             ended: None,
+            going: None,
             gated: None,
             gated_before: Duration::ZERO,
             waiting: None,
@@ -94,6 +100,13 @@ impl Clock {
         let at = *self.scheduled.get_or_insert_with(Instant::now);
         self.next_look.get_or_insert(at + SUSPICION);
         first
+    }
+
+    /// Notes that somebody else deletes the pod, with so many seconds of grace.
+    pub(super) fn go(&mut self, grace: Option<i64>) {
+        let grace = grace.and_then(|seconds| u64::try_from(seconds).ok());
+        let until = Instant::now() + Duration::from_secs(grace.unwrap_or_default()) + CONFIRMATION;
+        self.going.get_or_insert(until);
     }
 
     /// Notes what the pod's events say; true when it is a new cause.
@@ -171,6 +184,9 @@ impl Clock {
     pub(super) fn next(&self) -> Option<(Instant, Expired)> {
         if let Some(ended) = self.ended {
             return Some((ended + SETTLING, Expired::Settling));
+        }
+        if let Some(at) = self.going {
+            return Some((at, Expired::Going));
         }
         if let Some(running) = self.running {
             return self

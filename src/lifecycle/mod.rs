@@ -133,6 +133,8 @@ struct Run {
     name: String,
     uid: String,
     created: bool,
+    /// Whether a node can be expected to confirm the pod's end.
+    is_confirmed: bool,
     clock: Clock,
     last: Option<Arc<PodView>>,
 }
@@ -180,6 +182,7 @@ impl Run {
             name,
             uid: String::new(),
             created: false,
+            is_confirmed: true,
             last: None,
         })
     }
@@ -216,6 +219,7 @@ impl Run {
         let is_over = matches!(error, Error::Lost { .. } | Error::NotStarted { .. });
         if self.created && !(self.options.keep && is_over) {
             match error {
+                Error::Lost { .. } if !self.is_confirmed => self.delete(finish::ENDED).await,
                 // It may still write to its folders, and a further attempt would meet it there.
                 Error::Lost { .. } => self.stop().await,
                 _ => self.delete(finish::AT_ONCE).await,

@@ -11,7 +11,7 @@ use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::error::{Error, Result};
 use crate::pod_view::PodView;
-use crate::verdict::{Phase, State, Verdict, deleted, judge};
+use crate::verdict::{Phase, State, Verdict, deleted, judge, on_silent_node};
 
 /// The time in which a last look at the pod must be answered, when a limit has passed.
 const LAST_LOOK: Duration = Duration::from_millis(800);
@@ -175,6 +175,9 @@ impl Run {
         {
             self.steps.info(&format!("scheduled to node {node}"));
         }
+        if pod.metadata.deletion_timestamp.is_some() {
+            self.clock.go(pod.metadata.deletion_grace_period_seconds);
+        }
         let state = judge(&pod, self.manifest.restarts());
         self.last = Some(pod);
         if self.clock.note(&state) {
@@ -226,6 +229,10 @@ impl Run {
     fn expire(&mut self, expired: Expired) -> Result<Option<End>> {
         match expired {
             Expired::Silence => Ok(None),
+            Expired::Going => Err(self.unconfirmed(deleted(self.last.as_deref()))),
+            Expired::Run if let Some(verdict) = self.last.as_deref().and_then(on_silent_node) => {
+                Err(self.unconfirmed(verdict))
+            }
             Expired::Settling => {
                 let state = self
                     .last
@@ -261,6 +268,15 @@ impl Run {
                 Err(self.not_started(format!("; it had {limit} s to start")))
             }
             Expired::Patience => Err(self.not_started(String::new())),
+        }
+    }
+
+    /// The error of a pod whose end nobody will confirm. Its object goes without grace, as with `kubectl delete --force`.
+    fn unconfirmed(&mut self, verdict: Verdict) -> Error {
+        self.is_confirmed = false;
+        Error::Lost {
+            object: self.object(),
+            verdict: Box::new(verdict),
         }
     }
 
