@@ -8,6 +8,7 @@ PYTHON ?=
 # For test-cluster: an image with sh, and one with the installed grader-service's grader-convert.
 IMAGE ?= busybox
 KUBEGRADER_IMAGE ?=
+APISERVER_PID ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -17,8 +18,8 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-cluster lint format bench bench-embedded wheel clean needs-git needs-rust
-.SILENT: help needs-git needs-rust
+.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded wheel clean needs-git needs-rust needs-cluster
+.SILENT: help needs-git needs-rust needs-cluster
 
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -34,10 +35,14 @@ test-rust: needs-rust ## the Rust tests
 test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
 	$(BIN)/python -m pytest --ignore=tests/cluster $(ARGS)
 
-test-cluster: needs-rust $(VENV)/.built ## the tests against a real cluster on this machine: needs KUBECONFIG, KUBEGRADER_IMAGE and IMAGE
-	@test -n "$(KUBECONFIG)" || { echo 'test-cluster needs a cluster: set KUBECONFIG' >&2; exit 1; }
+test-cluster: test-cluster-rust test-cluster-python ## the tests against a real cluster on this machine: needs KUBECONFIG, KUBEGRADER_IMAGE and IMAGE
+
+test-cluster-rust: needs-rust needs-cluster ## of these, the contract that the embedded cluster keeps as well
 	RUST_TEST_THREADS=8 KUBECONFIG="$(KUBECONFIG)" IMAGE="$(IMAGE)" cargo test --quiet --test contract -- --ignored
+
+test-cluster-python: needs-cluster $(VENV)/.built ## of these, pods, gradings and clients; APISERVER_PID: an API server that may be killed
 	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)" \
+	  $(if $(APISERVER_PID),--apiserver-pid $(APISERVER_PID)) \
 	  tests/cluster tests/clients tests/test_run.py tests/test_refusals.py tests/test_interrupt.py $(ARGS)
 
 lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the module, cargo-deny where it is installed
@@ -69,6 +74,9 @@ clean: ## remove what was built
 
 needs-git:
 	command -v git >/dev/null || { echo 'git is missing: grader-service keeps its submissions in it (Debian: apt-get install git)' >&2; exit 1; }
+
+needs-cluster:
+	test -n "$(KUBECONFIG)" || { echo 'test-cluster needs a cluster: set KUBECONFIG' >&2; exit 1; }
 
 needs-rust:
 	command -v cargo >/dev/null || { echo 'Rust is missing: install it with rustup, https://rustup.rs' >&2; exit 1; }

@@ -52,7 +52,7 @@ def test_a_context_that_is_not_there_is_told_with_those_that_are(
 
 
 def test_a_cluster_that_is_not_there_is_told_with_its_address(
-    changed: Callable[[Callable[[Any], None]], str], image: str
+    changed: Callable[[Callable[[Any], None]], str], namespace: str, image: str
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -63,7 +63,7 @@ def test_a_cluster_that_is_not_there_is_told_with_its_address(
 
         with pytest.raises(kubegrader.UnreachableError) as error:
             kubegrader.Cluster(kubeconfig=changed(move)).run(script(image, "true"))
-    assert str(error.value).startswith("creating pod default/test-")
+    assert str(error.value).startswith(f"creating pod {namespace}/test-")
     assert f"the API server {address} does not answer" in str(error.value)
     assert "Connection refused" in str(error.value)
 

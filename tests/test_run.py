@@ -201,11 +201,12 @@ def test_without_adoption_the_pod_of_an_earlier_run_is_stopped_and_replaced(
 def test_the_pod_of_a_run_that_lives_is_neither_adopted_nor_replaced(
     cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str, *, adopt: bool
 ) -> None:
-    first = cluster.submit(script(image, "sleep 600", "busy"), submission="11")
-    until(lambda: "busy" in names(api, namespace))
+    name = f"busy-{adopt}".lower()
+    first = cluster.submit(script(image, "sleep 600", name), submission="11")
+    until(lambda: name in names(api, namespace))
     with pytest.raises(kubegrader.NameTakenError, match="a run of this process is at work on it"):
-        cluster.run(script(image, "echo second", "busy"), submission="11", adopt=adopt)
-    assert "busy" in names(api, namespace)
+        cluster.run(script(image, "echo second", name), submission="11", adopt=adopt)
+    assert name in names(api, namespace)
     assert first.cancel()
 
 

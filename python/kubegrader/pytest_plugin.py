@@ -132,7 +132,9 @@ def kube_cluster(request: pytest.FixtureRequest) -> Iterator[KubeCluster]:
             whole = stack.enter_context(namespaces.embedded_cluster(_seed(request.config)))
         else:
             whole = request.getfixturevalue("kube_cluster_session")
-        made = namespaces.namespace(whole, _run(request.config), request.node.nodeid)
+        made = namespaces.namespace(
+            whole, _run(request.config), request.node.nodeid, alone=_has_own_cluster(request)
+        )
         cluster = stack.enter_context(made)
         request.node.stash[_CLUSTERS] = [cluster]
         yield cluster

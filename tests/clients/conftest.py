@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from kubegrader.testing import KubeCluster
+
 
 class Kubectl:
     """The kubectl of this machine, on one cluster and namespace."""
@@ -69,6 +71,12 @@ def verified_as_kubectl_does(
         return context
 
     monkeypatch.setattr(ssl, "create_default_context", lenient)
+
+
+@pytest.fixture
+def namespace(kube_cluster: KubeCluster) -> str:
+    """A namespace of the test's own: what a client leaves there goes with it."""
+    return kube_cluster.namespace
 
 
 @pytest.fixture

@@ -324,12 +324,12 @@ def test_the_poll_intervals_unit_is_the_installed_releases() -> None:
 
 
 def test_the_namespace_is_the_kubeconfigs_when_a_subclass_asks(
-    settings: Config, executor: Any
+    settings: Config, executor: Any, namespace: str
 ) -> None:
     del settings.KubeAutogradeExecutor.namespace
     one = executor()
     assert one._run_options()["namespace"] is None
-    assert one.namespace == "default"
+    assert one.namespace == namespace
 
 
 def test_each_trait_has_a_help_text_that_teaches() -> None:
