@@ -21,6 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--apiserver-pid", type=int, help="that cluster's API server, a process that may be killed"
     )
+    parser.addoption(
+        "--outage-gradings", type=int, default=50, help="gradings in which it is killed, ten a time"
+    )
     parser.addoption("--image", default="busybox", help="an image with sh, for that cluster")
 
 

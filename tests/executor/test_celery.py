@@ -44,6 +44,7 @@ def celery_settings(folder: Path) -> dict[str, object]:
             "data_folder_in": str(folder / "queue"),
             "data_folder_out": str(folder / "queue"),
             "processed_folder": str(folder / "processed"),
+            "control_folder": str(folder / "control"),
         },
         "result_backend": None,
         "worker_hijack_root_logger": False,

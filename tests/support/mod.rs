@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 /// Real processes on a busy machine may need this long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
 pub const PODS: &str = "/api/v1/namespaces/default/pods";

@@ -24,6 +24,7 @@ from grader_service.orm.user import User
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import NullPool
 from typing_extensions import Self
 
 from kubegrader.demo import course as demo
@@ -94,7 +95,10 @@ class Site:
             (self.directory / folder).mkdir()
         self.course = course or demo.release(self.directory / "course")
         address = URL.create("sqlite", database=str(self.directory / "grader.db"))
-        self._engine = create_engine(address, connect_args={"timeout": _LOCK_TIMEOUT})
+        # Without a pool: any number of submissions may be graded at once.
+        self._engine = create_engine(
+            address, connect_args={"timeout": _LOCK_TIMEOUT}, poolclass=NullPool
+        )
         with self._engine.connect() as connection:
             # Readers and one writer at a time get on with each other; the file remembers it.
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
