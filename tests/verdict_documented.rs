@@ -1,6 +1,5 @@
-//! Verdicts on ends that no cluster at hand can be made to produce: statuses in the words of Kubernetes 1.34's own source
-//! and documentation ("Node-pressure Eviction", "Node Shutdowns", "Pod Lifecycle"; `pkg/kubelet/eviction/helpers.go`,
-//! `pkg/kubelet/nodeshutdown`, `pkg/kubelet/lifecycle/predicate.go`, `pkg/kubelet/images`, `pkg/kubelet/kuberuntime`).
+//! Verdicts on ends that no cluster at hand can be made to produce. Not recorded: the statuses are written after Kubernetes'
+//! documentation ("Node-pressure Eviction", "Node Shutdowns", "Pod Lifecycle") and its kubelet's sources, from memory.
 
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::pod_view::PodView;
