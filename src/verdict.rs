@@ -132,7 +132,7 @@ pub fn judge(pod: &PodView, restarts: bool) -> State {
         let certain = verdict.cause == Cause::Completed && !is_disturbed(pod);
         return State::Ended { verdict, certain };
     }
-    if pod.containers().iter().any(is_running) {
+    if pod.containers().iter().any(is_running) || restarts && has_run_before(pod) {
         return State::Running;
     }
     waiting(pod)
@@ -193,6 +193,17 @@ fn is_running(status: &ContainerStatus) -> bool {
             ..
         })
     )
+}
+
+/// Whether a container has run and is to be started again: that is part of its Pod's time to run.
+fn has_run_before(pod: &PodView) -> bool {
+    pod.containers().iter().any(|status| {
+        let states = [status.last_state.as_ref(), status.state.as_ref()];
+        let mut ends = states
+            .into_iter()
+            .filter_map(|state| state?.terminated.as_ref());
+        ends.any(|end| ended_with(false, end) != Cause::StartError)
+    })
 }
 
 fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
@@ -345,12 +356,17 @@ fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
             ),
         };
     };
-    let reason = end.reason.as_deref().unwrap_or_default();
     let is_init = pod
         .init_containers()
         .iter()
         .any(|init| init.name == status.name);
-    let cause = match reason {
+    let cause = ended_with(is_init, end);
+    (cause, container_text(is_init, status, end))
+}
+
+/// What the end of one container is called.
+pub(crate) fn ended_with(is_init: bool, end: &ContainerStateTerminated) -> Cause {
+    match end.reason.as_deref().unwrap_or_default() {
         "OOMKilled" => Cause::OomKilled,
         "StartError" | "ContainerCannotRun" | "RunContainerError" => Cause::StartError,
         "ContainerStatusUnknown" => Cause::NodeLost,
@@ -358,11 +374,10 @@ fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
         _ if is_init => Cause::InitContainerError,
         "DeadlineExceeded" => Cause::DeadlineExceeded,
         _ => Cause::Error,
-    };
-    (cause, container_text(is_init, status, end))
+    }
 }
 
-fn container_text(
+pub(crate) fn container_text(
     is_init: bool,
     status: &ContainerStatus,
     end: &ContainerStateTerminated,

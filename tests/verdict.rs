@@ -368,3 +368,58 @@ fn no_student_reads_a_word_of_the_clusters_internals() {
         }
     }
 }
+
+#[test]
+fn a_container_that_cannot_be_started_keeps_its_cause_while_the_kubelet_pauses() {
+    let (views, _) = life("run-container-error");
+    let waiting = |view| match judge(view, true) {
+        State::Waiting(waiting) => waiting,
+        other => panic!("{other:?}"),
+    };
+    let causes: Vec<_> = views
+        .iter()
+        .filter_map(|view| Some(waiting(view)?.cause))
+        .collect();
+    assert_eq!(
+        causes,
+        [Cause::StartError, Cause::StartError, Cause::StartError]
+    );
+    let pausing = waiting(views.last().unwrap()).unwrap().verdict();
+    assert_eq!(pausing.blame(), COURSE);
+    let said = "exec: \"no-such-program\": executable file not found in $PATH: unknown";
+    assert!(pausing.staff_text.ends_with(said), "{pausing}");
+}
+
+/// As in `lives/on-failure-back-off.json`.
+fn backing_off(list: &str, end: &serde_json::Value) -> PodView {
+    let pause = "back-off 10s restarting failed container=main pod=p_default(1)";
+    let waiting = serde_json::json!({"waiting": {"reason": "CrashLoopBackOff", "message": pause}});
+    let status = serde_json::json!({"phase": "Running", list: [{
+        "name": "main", "image": "i:1", "imageID": "", "ready": false, "restartCount": 1,
+        "state": waiting, "lastState": {"terminated": end},
+    }]});
+    let pod = serde_json::json!({"metadata": {"name": "p", "uid": "1"}, "status": status});
+    serde_json::from_value(pod).unwrap()
+}
+
+#[test]
+fn a_container_that_failed_and_is_started_again_runs_all_the_while() {
+    let end = serde_json::json!({"exitCode": 1, "reason": "Error"});
+    let pod = backing_off("containerStatuses", &end);
+    assert_eq!(judge(&pod, true), State::Running);
+}
+
+#[test]
+fn an_init_container_that_fails_again_and_again_is_the_courses_fault() {
+    let end = serde_json::json!({"exitCode": 1, "reason": "Error"});
+    match judge(&backing_off("initContainerStatuses", &end), true) {
+        State::Waiting(Some(waiting)) => {
+            let verdict = waiting.verdict();
+            assert_eq!(
+                (verdict.cause.clone(), verdict.blame()),
+                (Cause::InitContainerError, COURSE)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
