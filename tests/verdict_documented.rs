@@ -211,3 +211,51 @@ fn a_pod_that_succeeded_and_shows_no_container_is_completed() {
         )
     );
 }
+
+#[test]
+fn before_the_phase_a_failed_init_container_is_an_end_and_one_that_ended_well_is_none() {
+    let status = |code: i32, main: Value| {
+        json!({
+            "phase": "Pending", "containerStatuses": container(main),
+            "initContainerStatuses": [{"name": "init", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": code, "reason": "Error"}}}],
+        })
+    };
+    let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+    assert_eq!(
+        verdict(&status(1, waiting.clone())).cause,
+        Cause::InitContainerError
+    );
+    let after_success = judge(&pod(&status(0, waiting)), false);
+    assert!(
+        matches!(after_success, State::Waiting(_)),
+        "{after_success:?}"
+    );
+    let with_a_living_one = judge(&pod(&status(1, json!({"running": {}}))), false);
+    assert_eq!(with_a_living_one, State::Running);
+}
+
+#[test]
+fn before_the_phase_the_exit_code_tells_which_it_will_be() {
+    let phase = |code: i32| {
+        let state = json!({"terminated": {"exitCode": code, "reason": "DeadlineExceeded"}});
+        verdict(&json!({"phase": "Running", "containerStatuses": container(state)})).phase
+    };
+    assert_eq!((phase(0), phase(3)), (Phase::Succeeded, Phase::Failed));
+    let state = json!({"terminated": {"exitCode": 137, "reason": "DeadlineExceeded"}});
+    let verdict = verdict(&json!({"phase": "Failed", "containerStatuses": container(state)}));
+    assert_eq!(verdict.cause, Cause::DeadlineExceeded);
+}
+
+#[test]
+fn a_good_end_of_a_pod_that_is_being_deleted_is_not_certain() {
+    let ended = container(json!({"terminated": {"exitCode": 0, "reason": "Completed"}}));
+    let mut going = pod(&json!({"phase": "Running", "containerStatuses": ended}));
+    let metadata = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+    going.metadata = serde_json::from_value(metadata).unwrap();
+    let state = judge(&going, false);
+    assert!(
+        matches!(state, State::Ended { certain: false, .. }),
+        "{state:?}"
+    );
+}
