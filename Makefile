@@ -18,7 +18,7 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded wheel clean needs-git needs-rust needs-cluster
+.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded mutants wheel clean needs-git needs-rust needs-cluster
 .SILENT: help needs-git needs-rust needs-cluster
 
 help: ## this list
@@ -65,6 +65,9 @@ bench: ## how soon an end is seen, beside other clients (KUBECONFIG, else the em
 
 bench-embedded: needs-rust ## how much the embedded cluster can do
 	cargo bench --quiet --bench embedded -- $(ARGS)
+
+mutants: needs-rust ## which changes to src/verdict.rs no test notices (needs cargo-mutants)
+	cargo mutants --file src/verdict.rs --timeout 60 $(ARGS)
 
 wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist

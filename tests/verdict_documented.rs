@@ -3,7 +3,7 @@
 
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::pod_view::PodView;
-use kubegrader::verdict::{State, Verdict, judge};
+use kubegrader::verdict::{Phase, State, Verdict, deleted, judge};
 use serde_json::{Value, json};
 
 fn pod(status: &Value) -> PodView {
@@ -146,5 +146,116 @@ fn a_container_whose_end_nobody_knows_is_lost_to_the_cluster() {
     assert_eq!(
         (verdict.cause.clone(), verdict.blame()),
         (Cause::NodeLost, Some(Blame::Cluster))
+    );
+}
+
+#[test]
+fn the_words_for_staff_and_student_name_the_container_and_say_no_more_to_the_student() {
+    let state = json!({"terminated": {"exitCode": 3, "reason": "Error", "message": "no space"}});
+    let verdict = verdict(&json!({"phase": "Failed", "containerStatuses": container(state)}));
+    assert_eq!(
+        verdict.to_string(),
+        "container main ended with exit code 3 (Error): no space"
+    );
+    assert_eq!(verdict.student_text(), verdict.cause.row().student_text);
+    assert!(!verdict.student_text().is_empty());
+}
+
+#[test]
+fn a_pod_that_vanishes_while_it_runs_is_told_with_the_phase_that_it_had() {
+    let running =
+        pod(&json!({"phase": "Running", "containerStatuses": container(json!({"running": {}}))}));
+    assert_eq!(judge(&running, false), State::Running);
+    assert_eq!(
+        deleted(Some(&running)).to_string(),
+        "the pod was deleted by someone else while it was Running"
+    );
+}
+
+#[test]
+fn a_good_end_under_a_deletion_or_a_disruption_or_a_reason_waits_for_the_phase() {
+    let ended = container(json!({"terminated": {"exitCode": 0, "reason": "Completed"}}));
+    let mut disrupted = json!({"phase": "Running", "containerStatuses": ended});
+    let certain = |status: &Value| {
+        matches!(
+            judge(&pod(status), false),
+            State::Ended { certain: true, .. }
+        )
+    };
+    assert!(certain(&disrupted));
+    disrupted["reason"] = json!("");
+    assert!(!certain(&disrupted));
+}
+
+#[test]
+fn of_two_containers_the_one_killed_for_want_of_memory_decides_though_it_ended_with_0() {
+    let ended = |name: &str, reason: &str| {
+        json!({"name": name, "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": 0, "reason": reason}}})
+    };
+    let verdict = verdict(
+        &json!({"phase": "Succeeded", "containerStatuses": [ended("a", "Completed"), ended("b", "OOMKilled")]}),
+    );
+    assert_eq!(verdict.cause, Cause::OomKilled);
+}
+
+#[test]
+fn a_pod_that_succeeded_and_shows_no_container_is_completed() {
+    let verdict = verdict(&json!({"phase": "Succeeded"}));
+    assert_eq!(
+        (verdict.cause.clone(), verdict.phase, verdict.to_string()),
+        (
+            Cause::Completed,
+            Phase::Succeeded,
+            "the pod succeeded".to_owned()
+        )
+    );
+}
+
+#[test]
+fn before_the_phase_a_failed_init_container_is_an_end_and_one_that_ended_well_is_none() {
+    let status = |code: i32, main: Value| {
+        json!({
+            "phase": "Pending", "containerStatuses": container(main),
+            "initContainerStatuses": [{"name": "init", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": code, "reason": "Error"}}}],
+        })
+    };
+    let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+    assert_eq!(
+        verdict(&status(1, waiting.clone())).cause,
+        Cause::InitContainerError
+    );
+    let after_success = judge(&pod(&status(0, waiting)), false);
+    assert!(
+        matches!(after_success, State::Waiting(_)),
+        "{after_success:?}"
+    );
+    let with_a_living_one = judge(&pod(&status(1, json!({"running": {}}))), false);
+    assert_eq!(with_a_living_one, State::Running);
+}
+
+#[test]
+fn before_the_phase_the_exit_code_tells_which_it_will_be() {
+    let phase = |code: i32| {
+        let state = json!({"terminated": {"exitCode": code, "reason": "DeadlineExceeded"}});
+        verdict(&json!({"phase": "Running", "containerStatuses": container(state)})).phase
+    };
+    assert_eq!((phase(0), phase(3)), (Phase::Succeeded, Phase::Failed));
+    let state = json!({"terminated": {"exitCode": 137, "reason": "DeadlineExceeded"}});
+    let verdict = verdict(&json!({"phase": "Failed", "containerStatuses": container(state)}));
+    assert_eq!(verdict.cause, Cause::DeadlineExceeded);
+}
+
+#[test]
+fn a_good_end_of_a_pod_that_is_being_deleted_is_not_certain() {
+    let ended = container(json!({"terminated": {"exitCode": 0, "reason": "Completed"}}));
+    let mut going = pod(&json!({"phase": "Running", "containerStatuses": ended}));
+    let metadata = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+    going.metadata = serde_json::from_value(metadata).unwrap();
+    let state = judge(&going, false);
+    assert!(
+        matches!(state, State::Ended { certain: false, .. }),
+        "{state:?}"
     );
 }

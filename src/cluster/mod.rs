@@ -7,6 +7,7 @@ pub mod logs;
 mod requests;
 pub mod retry;
 mod retry_after;
+mod seen;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

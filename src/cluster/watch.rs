@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::retry::Failure;
+use super::seen::Seen;
 use super::{Connection, locked};
 use crate::manifest::labels;
 use crate::name::label_value;
@@ -78,6 +79,7 @@ enum Told {
 #[derive(Debug)]
 pub(super) struct Watch {
     slots: Arc<Slots>,
+    seen: Arc<Seen>,
     sight: watch::Receiver<Sight>,
     task: AbortHandle,
 }
@@ -94,6 +96,7 @@ impl Watch {
         steps: &Steps,
     ) -> Arc<Self> {
         let slots = Arc::new(Mutex::new(Some(HashMap::new())));
+        let seen = Arc::<Seen>::default();
         let (told, sight) = watch::channel(Sight::Opening);
         let config = watcher::Config::default()
             .labels(&format!("{}={}", labels::INSTANCE, label_value(instance)))
@@ -103,6 +106,7 @@ impl Watch {
             namespace: namespace.to_owned(),
             config,
             slots: Arc::clone(&slots),
+            seen: Arc::clone(&seen),
             sight: told,
             steps: steps.of_namespace(namespace),
             listed: HashSet::new(),
@@ -110,7 +114,12 @@ impl Watch {
             expired: Vec::new(),
         };
         let task = tokio::spawn(follower.follow()).abort_handle();
-        Arc::new(Self { slots, sight, task })
+        Arc::new(Self {
+            slots,
+            seen,
+            sight,
+            task,
+        })
     }
 
     /// For how long those who wait have had no sight.
@@ -137,6 +146,7 @@ struct Follower {
     namespace: String,
     config: watcher::Config,
     slots: Arc<Slots>,
+    seen: Arc<Seen>,
     sight: watch::Sender<Sight>,
     steps: Steps,
     listed: HashSet<String>,
@@ -224,10 +234,12 @@ impl Follower {
             watcher::Event::Init => self.listed.clear(),
             watcher::Event::InitApply(pod) => {
                 self.listed.extend(pod.metadata.name.clone());
+                self.seen.note(&pod);
                 publish(&self.slots, pod, Told::Pod);
             }
             watcher::Event::InitDone => {
                 self.failures = 0;
+                self.seen.keep_listed(&self.listed);
                 // Of a pod that is created after the first list the watch tells; a later list may show that one is gone.
                 if self.sight.send_replace(Sight::Clear) != Sight::Opening {
                     tell_unlisted(&self.slots, &self.listed);
@@ -238,9 +250,13 @@ impl Follower {
                 self.sight.send_if_modified(|sight| {
                     std::mem::replace(sight, Sight::Clear) != Sight::Clear
                 });
+                self.seen.note(&pod);
                 publish(&self.slots, pod, Told::Pod);
             }
-            watcher::Event::Delete(pod) => publish(&self.slots, pod, Told::Gone),
+            watcher::Event::Delete(pod) => {
+                self.seen.forget(&pod);
+                publish(&self.slots, pod, Told::Gone);
+            }
         }
     }
 
@@ -389,6 +405,13 @@ impl Subscription {
         let opened = self.sight.wait_for(|sight| *sight != Sight::Opening);
         // Late or never: the pod is read instead.
         let _ = timeout(OPENING, opened).await;
+    }
+
+    /// The names of the submission's pods, by the value of its label; `None` where the watch is not live.
+    #[must_use]
+    pub fn pods_of(&self, submission: &str) -> Option<Vec<String>> {
+        let is_live = self.sight.has_changed().is_ok() && *self.sight.borrow() == Sight::Clear;
+        is_live.then(|| self.watch.seen.of(submission))
     }
 
     /// The next news: from the watch, or, where it is blind, from reading the pod after a pause that grows up to
