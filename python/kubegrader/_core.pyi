@@ -228,6 +228,19 @@ class PodRun:
         submission, the pod may not be marked, or it took longer.
         """
 
+    def _ring(self, bell: Bell, token: int) -> None: ...
+
+@final
+class Bell:
+    """Runs that have ended, for one event loop."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int:
+        """The file descriptor that is readable while there are any."""
+
+    def take(self, limit: int) -> list[int]:
+        """Give the tokens of at most `limit` of them."""
+
 @final
 class Reaped:
     """What was done about a pod of which nobody may be left who owns it, and why."""

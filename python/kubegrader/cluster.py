@@ -31,8 +31,10 @@ class Cluster(_core.Cluster):
 
         Cancelling the task deletes the pod.
         """
-        outcome: Outcome = await self.submit(pod, **options).wait_async()
-        return outcome
+        from . import event_loop  # imports asyncio
+
+        await event_loop.turn()
+        return await event_loop.ended(self.submit(pod, **options))
 
 
 @functools.cache

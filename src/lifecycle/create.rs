@@ -17,6 +17,7 @@ use crate::manifest::{Manifest, labels};
 use crate::name::{label_value, unique_id};
 use crate::owner::Liveness;
 use crate::owner::claim::Holder;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
@@ -170,7 +171,7 @@ impl Run {
             ..PostParams::default()
         };
         let url = format!("/api/v1/namespaces/{}/pods", self.namespace);
-        let body = self.manifest.to_value().to_string().into_bytes();
+        let body = self.manifest.to_json();
         let mut request = Request::new(url)
             .create(&params, body)
             .map_err(|error| Failure::Hopeless(error.to_string()))?;
@@ -296,6 +297,7 @@ impl Run {
             under_way.owns(&self.uid);
         }
         self.clock.create();
+        self.sent = Packed::from(&std::mem::take(&mut self.manifest));
         self.steps.info(&format!("{how} (uid {uid})"));
     }
 

@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::name::is_namespace;
 use crate::owner::Process;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use clock::Clock;
@@ -123,7 +124,9 @@ async fn attempt(
 struct Run {
     process: Arc<Process>,
     connection: Arc<Connection>,
+    /// Until the pod is there; then `sent`.
     manifest: Manifest,
+    sent: Packed,
     options: RunOptions,
     steps: Steps,
     cancel: CancellationToken,
@@ -173,6 +176,7 @@ impl Run {
             connection,
             clock: Clock::new(options.start_timeout, options.timeout),
             manifest,
+            sent: Packed::default(),
             options,
             steps,
             cancel: stop.cancel,

@@ -1,12 +1,13 @@
 //! What came of a pod.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use crate::manifest::Manifest;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::verdict::Verdict;
 
@@ -21,8 +22,9 @@ pub struct Outcome {
     pub logs: Option<String>,
     /// How long everything took.
     pub timings: Timings,
-    /// The Pod as it was sent, with the last status that was seen.
-    pub pod: Value,
+    sent: Packed,
+    uid: String,
+    last: Option<Arc<PodView>>,
 }
 
 /// How long the parts of a run took, in seconds by our own clock, and when they happened, in seconds since 1970.
@@ -101,26 +103,34 @@ impl Outcome {
         attempt: u32,
         logs: Option<String>,
         timings: Timings,
-        manifest: &Manifest,
+        sent: Packed,
         uid: &str,
-        last: Option<&PodView>,
+        last: Option<Arc<PodView>>,
     ) -> Self {
-        let mut pod = manifest.to_value();
-        pod["metadata"]["uid"] = json!(uid);
-        if let Some(last) = last {
+        Self {
+            verdict,
+            attempt,
+            logs,
+            timings,
+            sent,
+            uid: uid.to_owned(),
+            last,
+        }
+    }
+
+    /// The Pod as it was sent, with the last status that was seen. Made when it is asked for.
+    #[must_use]
+    pub fn pod(&self) -> Value {
+        let mut pod = self.sent.to_value();
+        pod["metadata"]["uid"] = json!(self.uid);
+        if let Some(last) = &self.last {
             pod["metadata"]["resourceVersion"] = json!(last.metadata.resource_version);
             pod["status"] = json!(last.status);
             if let Some(node) = &last.spec.node_name {
                 pod["spec"]["nodeName"] = json!(node);
             }
         }
-        Self {
-            verdict,
-            attempt,
-            logs,
-            timings,
-            pod,
-        }
+        pod
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use pyo3::sync::PyOnceLock;
+use tokio_util::sync::DropGuard;
 
+use super::ending::{Ending, PyBell, Teller, Told, Waited};
 use super::errors;
 use super::outcome::PyOutcome;
-use super::runtime::{ForkSafe, Life, current};
+use super::runtime::{Life, current};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Detach, Outcome, RunOptions, Stop, run};
@@ -24,22 +24,16 @@ pub(super) const SIGNALS: Duration = Duration::from_millis(25);
 /// How long an interrupted wait goes on for the pod's deletion; what takes longer is done in the background.
 const INTERRUPTED: Duration = Duration::from_millis(120);
 
-/// The result; the error is shared by all who wait.
-type Told = std::result::Result<Arc<Outcome>, Arc<Error>>;
-
 /// One run of one pod. When nobody holds it any more, it is cancelled.
 #[pyclass(frozen, name = "PodRun", module = "kubegrader")]
 pub(super) struct PyPodRun {
     pid: u32,
     namespace: Option<String>,
     name: String,
-    handle: Handle,
     life: Life,
-    done: watch::Receiver<Option<Told>>,
-    cancel: CancellationToken,
+    ending: Arc<Ending>,
     detach: Detach,
-    /// Shared with the futures that wait: they keep the run alive too.
-    held: Arc<DropGuard>,
+    cancel: DropGuard,
 }
 
 impl PyPodRun {
@@ -53,7 +47,8 @@ impl PyPodRun {
     ) -> PyResult<Self> {
         let (handle, life) = current(py)?;
         let cancel = life.ends.child_token();
-        let (tell, done) = watch::channel(None);
+        let ending = Arc::<Ending>::default();
+        let teller = Teller::new(&ending);
         let name = manifest.name().to_owned();
         let namespace = manifest
             .namespace()
@@ -67,20 +62,22 @@ impl PyPodRun {
         };
         handle.spawn(async move {
             let result: Result<Outcome> = run(&cluster, manifest, options, &steps, stop).await;
-            tell.send_replace(Some(result.map(Arc::new).map_err(Arc::new)));
+            teller.tell(result.map(Arc::new).map_err(Arc::new));
             drop(under_way);
         });
         Ok(Self {
             pid: std::process::id(),
             namespace,
             name,
-            handle,
             life,
-            done,
-            held: Arc::new(cancel.clone().drop_guard()),
-            cancel,
+            ending,
             detach,
+            cancel: cancel.drop_guard(),
         })
+    }
+
+    fn cancel_soon(&self) {
+        self.cancel.token().cancel();
     }
 
     fn check_process(&self) -> PyResult<()> {
@@ -95,26 +92,17 @@ impl PyPodRun {
     /// Waits for at most `limit`, without the GIL; `None` when there is no result by then.
     fn wait_for(&self, py: Python<'_>, limit: Option<Duration>) -> PyResult<Option<Told>> {
         let is_main = is_main_thread(py)?;
-        let told = py.detach(|| {
-            let mut done = self.done.clone();
-            let told = self.handle.block_on(async {
-                let told = done.wait_for(Option::is_some);
-                match limit {
-                    Some(limit) => tokio::time::timeout(limit, told)
-                        .await
-                        .map(|told| told.ok().and_then(|told| told.clone())),
-                    None => Ok(told.await.ok().and_then(|told| told.clone())),
-                }
-            });
+        let waited = py.detach(|| {
+            let waited = self.ending.wait(limit);
             if !is_main {
                 self.life.keep_from_exiting_python();
             }
-            told
+            waited
         });
-        match told {
-            Ok(Some(told)) => Ok(Some(told)),
-            Ok(None) => Err(ended_by_exit()),
-            Err(_elapsed) => Ok(None),
+        match waited {
+            Waited::Ended(told) => Ok(Some(told)),
+            Waited::Dropped => Err(ended_by_exit()),
+            Waited::Elapsed => Ok(None),
         }
     }
 
@@ -142,6 +130,9 @@ impl PyPodRun {
     /// Waits to the end; whatever a signal handler raises cancels the run.
     pub(super) fn wait_blocking(&self, py: Python<'_>) -> PyResult<PyOutcome> {
         self.check_process()?;
+        if let Some(told) = self.ending.told() {
+            return to_python(py, told);
+        }
         // Python runs signal handlers in its main thread alone.
         let look = is_main_thread(py)?.then_some(SIGNALS);
         loop {
@@ -149,7 +140,7 @@ impl PyPodRun {
                 return to_python(py, told);
             }
             if let Err(interrupt) = py.check_signals() {
-                self.cancel.cancel();
+                self.cancel_soon();
                 self.wait_for(py, Some(INTERRUPTED))?;
                 return Err(interrupt);
             }
@@ -189,7 +180,7 @@ impl PyPodRun {
 
     #[getter]
     fn done(&self) -> bool {
-        self.done.borrow().is_some()
+        self.ending.is_over()
     }
 
     fn wait(&self, py: Python<'_>) -> PyResult<PyOutcome> {
@@ -197,30 +188,21 @@ impl PyPodRun {
     }
 
     fn wait_async<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static ENDED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         slf.get().check_process()?;
-        let py = slf.py();
-        let mut done = slf.get().done.clone();
-        let held = Arc::clone(&slf.get().held);
-        // Cancelling the awaiting task drops this future, and with it the run.
-        let cancel = slf.get().cancel.clone().drop_guard();
-        pyo3_asyncio::generic::future_into_py::<ForkSafe, _, PyOutcome>(py, async move {
-            let ended = done
-                .wait_for(Option::is_some)
-                .await
-                .map(|done| done.clone());
-            cancel.disarm();
-            drop(held);
-            match ended {
-                Ok(Some(ended)) => Python::attach(|py| to_python(py, ended)),
-                _ => Err(ended_by_exit()),
-            }
-        })
+        ENDED
+            .import(slf.py(), "kubegrader.event_loop", "ended")?
+            .call1((slf,))
+    }
+
+    fn _ring(&self, bell: &PyBell, token: u64) {
+        bell.ring_at(&self.ending, token);
     }
 
     #[pyo3(signature = (timeout = 5.0))]
     fn cancel(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         self.check_process()?;
-        self.cancel.cancel();
+        self.cancel_soon();
         self.wait_until(py, timeout, || false)
     }
 
@@ -229,9 +211,8 @@ impl PyPodRun {
         self.check_process()?;
         self.detach.asked.cancel();
         self.wait_until(py, timeout, || self.detach.refused.is_cancelled())?;
-        let told = self.done.borrow();
-        let error = told.as_ref().and_then(|told| told.as_ref().err());
-        Ok(error.is_some_and(|error| matches!(**error, Error::Detached { .. })))
+        let told = self.ending.told();
+        Ok(told.is_some_and(|told| told.is_err_and(|error| matches!(*error, Error::Detached { .. }))))
     }
 
     fn __repr__(&self) -> String {
