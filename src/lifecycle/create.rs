@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::Api;
 use kube::api::{PostParams, Request};
 use kube::core::Status;
+use tokio::time::Instant;
 
 use super::quota::Queue;
 use super::{Run, RunOptions, finish};
@@ -23,6 +24,8 @@ use crate::verdict::{Phase, Verdict};
 
 const STEP: &str = "creating pod";
 
+/// From when on the wait for a create's turn is told as time in a queue.
+const LONG: Duration = Duration::from_millis(10);
 /// How long a pod is looked for whose create was given up.
 const FINDING: Duration = Duration::from_secs(10);
 
@@ -88,6 +91,7 @@ impl Run {
     /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
     async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
+        let connection = Arc::clone(&self.connection);
         let mut queue = Queue::default();
         let (mut reloaded, mut replaced) = (false, false);
         loop {
@@ -95,8 +99,20 @@ impl Run {
                 return Err(self.cancelled());
             }
             let generation = self.connection.generation();
-            let failure = match self.post().await {
+            let asked = Instant::now();
+            let turn = tokio::select! {
+                turn = connection.pace().create() => turn,
+                () = self.cancel.cancelled() => return Err(self.cancelled()),
+            };
+            if asked.elapsed() >= LONG {
+                self.clock.queue(asked);
+                patience = Patience::new(OUTAGE);
+            }
+            let posted = self.post().await;
+            drop(turn);
+            let failure = match posted {
                 Ok(pod) => {
+                    self.connection.pace().accepted();
                     self.owns(&pod, "created");
                     return Ok(None);
                 }
@@ -106,6 +122,17 @@ impl Run {
                 reloaded = true;
                 self.connection.renew(generation).await?;
                 continue;
+            }
+            if let Failure::Busy(status, retry_after) = &failure
+                && status.code == 429
+            {
+                let pace = self.connection.pace();
+                pace.busy(*retry_after);
+                if pace.has_accepted(OUTAGE) {
+                    // It is busy with others' creates, and this one's turn comes.
+                    self.clock.queue(Instant::now());
+                    patience = Patience::new(OUTAGE);
+                }
             }
             let Some(failure) = queue.wait(self, failure).await? else {
                 patience = Patience::new(OUTAGE);

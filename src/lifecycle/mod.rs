@@ -12,6 +12,7 @@ mod detach;
 mod finish;
 mod observe;
 mod outcome;
+mod queue;
 mod quota;
 mod trouble;
 
@@ -25,9 +26,11 @@ pub use attempts::{BeforeAttempt, run};
 pub use detach::{Detach, Stop};
 pub(crate) use finish::{AT_ONCE, ENDED};
 pub use outcome::{Outcome, Timings};
+pub use queue::Place;
 
 use crate::cause::Blame;
-use crate::cluster::{Cluster, Connection};
+use crate::cluster::admission::Permit;
+use crate::cluster::{Admission, Cluster, Connection};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::name::is_namespace;
@@ -52,6 +55,8 @@ pub struct RunOptions {
     pub instance: String,
     /// The submission that the pod grades; a later run of the same submission and attempt adopts it.
     pub submission: Option<String>,
+    /// The lecture of the submission: where pods queue, those of one lecture do not wait for all of another.
+    pub lecture: Option<String>,
     /// The attempt at the submission, from 1.
     pub attempt: u32,
     /// How many attempts there may be where the cluster breaks one: evicted, preempted, its node lost, deleted by someone.
@@ -82,6 +87,7 @@ impl Default for RunOptions {
             timeout: None,
             instance: "default".to_owned(),
             submission: None,
+            lecture: None,
             attempt: 1,
             max_attempts: 1,
             before_attempt: None,
@@ -132,6 +138,9 @@ struct Run {
     cancel: CancellationToken,
     detach: Detach,
     hold: adopt::Hold,
+    admission: Arc<Admission>,
+    permit: Option<Permit>,
+    place: queue::Place,
     namespace: String,
     name: String,
     uid: String,
@@ -182,6 +191,9 @@ impl Run {
             cancel: stop.cancel,
             detach: stop.detach,
             hold: adopt::Hold::default(),
+            admission: Arc::clone(cluster.admission()),
+            permit: None,
+            place: stop.place,
             namespace,
             name,
             uid: String::new(),
@@ -192,6 +204,7 @@ impl Run {
     }
 
     async fn live(&mut self) -> Result<End> {
+        self.queue_up().await?;
         // Subscribed before the create, so that no event of the pod can be missed.
         let mut news = self.connection.subscribe(
             &self.namespace,

@@ -30,7 +30,7 @@ pub struct Outcome {
 /// How long the parts of a run took, in seconds by our own clock, and when they happened, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timings {
-    /// From the create to a node, and the wait for a quota before it.
+    /// From the create to a node, and the wait for a quota, a place or the create's turn before it.
     pub queued: f64,
     /// From a node to a running container.
     pub starting: f64,
@@ -63,7 +63,7 @@ impl Timings {
             .running
             .unwrap_or_else(|| not_seen_running(pod, scheduled, ended));
         let seconds = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64();
-        let queued = seconds(clock.refused.unwrap_or(clock.created), scheduled);
+        let queued = seconds(clock.queued.unwrap_or(clock.created), scheduled);
         let starting = seconds(scheduled, running_since);
         let running = seconds(running_since, ended);
         Self {

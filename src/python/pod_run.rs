@@ -14,7 +14,7 @@ use super::outcome::PyOutcome;
 use super::runtime::{Life, current};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::lifecycle::{Detach, Outcome, RunOptions, Stop, run};
+use crate::lifecycle::{Detach, Outcome, Place, RunOptions, Stop, run};
 use crate::manifest::Manifest;
 use crate::step::Steps;
 use crate::under_way::UnderWay;
@@ -33,6 +33,8 @@ pub(super) struct PyPodRun {
     life: Life,
     ending: Arc<Ending>,
     detach: Detach,
+    place: Place,
+    cluster: Arc<Cluster>,
     cancel: DropGuard,
 }
 
@@ -56,10 +58,13 @@ impl PyPodRun {
             .or_else(|| options.namespace.clone());
         let under_way = UnderWay::begin();
         let detach = Detach::default();
+        let place = Place::default();
         let stop = Stop {
             cancel: cancel.clone(),
             detach: detach.clone(),
+            place: place.clone(),
         };
+        let queue = Arc::clone(&cluster);
         handle.spawn(async move {
             let result: Result<Outcome> = run(&cluster, manifest, options, &steps, stop).await;
             teller.tell(result.map(Arc::new).map_err(Arc::new));
@@ -72,6 +77,8 @@ impl PyPodRun {
             life,
             ending,
             detach,
+            place,
+            cluster: queue,
             cancel: cancel.drop_guard(),
         })
     }
@@ -183,6 +190,12 @@ impl PyPodRun {
         self.ending.is_over()
     }
 
+    #[getter]
+    fn queue_position(&self) -> PyResult<Option<usize>> {
+        self.check_process()?;
+        Ok(self.place.position(&self.cluster))
+    }
+
     fn wait(&self, py: Python<'_>) -> PyResult<PyOutcome> {
         self.wait_blocking(py)
     }
@@ -212,7 +225,8 @@ impl PyPodRun {
         self.detach.asked.cancel();
         self.wait_until(py, timeout, || self.detach.refused.is_cancelled())?;
         let told = self.ending.told();
-        Ok(told.is_some_and(|told| told.is_err_and(|error| matches!(*error, Error::Detached { .. }))))
+        Ok(told
+            .is_some_and(|told| told.is_err_and(|error| matches!(*error, Error::Detached { .. }))))
     }
 
     fn __repr__(&self) -> String {
