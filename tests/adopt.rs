@@ -80,7 +80,7 @@ fn owner_of(pod: &Value) -> &str {
 fn listening() -> (Steps, Arc<Mutex<String>>) {
     let lines = Arc::<Mutex<String>>::default();
     let told = Arc::clone(&lines);
-    let steps = Steps::new(move |_, line| {
+    let steps = Steps::new(move |_, line: String| {
         let mut told = told.lock().unwrap();
         told.push_str(line);
         told.push('\n');
