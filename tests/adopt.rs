@@ -82,7 +82,7 @@ fn listening() -> (Steps, Arc<Mutex<String>>) {
     let told = Arc::clone(&lines);
     let steps = Steps::new(move |_, line: String| {
         let mut told = told.lock().unwrap();
-        told.push_str(line);
+        told.push_str(&line);
         told.push('\n');
     });
     (steps, lines)
