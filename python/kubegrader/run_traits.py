@@ -90,6 +90,17 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
+    max_pods = Integer(
+        None,
+        allow_none=True,
+        min=0,
+        help="""
+        How many pods of this process may be in flight at once; None or 0: no limit.
+
+        The others queue, and lectures go in turn. That time is not the student's.
+        """,
+    ).tag(config=True)
+
     mem_guarantee = ByteSpecification(
         None,
         allow_none=True,

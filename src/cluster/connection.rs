@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kube::{Api, Client};
 
+use super::pace::Pace;
 use super::retry::{Failure, Patience, within};
 use super::watch::Watch;
 use super::{Options, Requests, Subscription, config, locked};
@@ -28,6 +29,7 @@ pub struct Connection {
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
     events_forbidden: AtomicBool,
     owners: Owners,
+    pace: Pace,
 }
 
 /// A client, and how often it was made anew.
@@ -69,6 +71,7 @@ impl Connection {
             watches: Mutex::default(),
             events_forbidden: AtomicBool::new(false),
             owners: Owners::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -134,6 +137,7 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        let _turn = self.pace.other().await;
         let mut patience = Patience::new(limit);
         let mut renewed = false;
         loop {
@@ -194,6 +198,11 @@ impl Connection {
     /// What is known of the owners of pods.
     pub(crate) const fn owners(&self) -> &Owners {
         &self.owners
+    }
+
+    /// How fast pods are created.
+    pub(crate) const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Notes that events may not be read; true the first time.

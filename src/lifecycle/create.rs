@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::Api;
 use kube::api::{PostParams, Request};
 use kube::core::Status;
+use tokio::time::Instant;
 
 use super::quota::Queue;
 use super::{Run, RunOptions, finish};
@@ -18,11 +19,14 @@ use crate::manifest::{Manifest, labels};
 use crate::name::{label_value, unique_id};
 use crate::owner::Liveness;
 use crate::owner::claim::Holder;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
 const STEP: &str = "creating pod";
 
+/// From when on the wait for a create's turn is told as time in a queue.
+const LONG: Duration = Duration::from_millis(10);
 /// How long a pod is looked for whose create was given up.
 const FINDING: Duration = Duration::from_secs(10);
 
@@ -92,6 +96,7 @@ impl Run {
         unanswered: &mut bool,
     ) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
+        let connection = Arc::clone(&self.connection);
         let mut queue = Queue::default();
         let (mut reloaded, mut replaced) = (false, false);
         loop {
@@ -99,8 +104,20 @@ impl Run {
                 return Err(self.cancelled());
             }
             let generation = self.connection.generation();
-            let failure = match self.post().await {
+            let asked = Instant::now();
+            let turn = tokio::select! {
+                turn = connection.pace().create() => turn,
+                () = self.cancel.cancelled() => return Err(self.cancelled()),
+            };
+            if asked.elapsed() >= LONG {
+                self.clock.queue(asked);
+                patience = Patience::new(OUTAGE);
+            }
+            let posted = self.post().await;
+            drop(turn);
+            let failure = match posted {
                 Ok(pod) => {
+                    self.connection.pace().accepted();
                     self.owns(&pod, "created");
                     return Ok(None);
                 }
@@ -110,6 +127,17 @@ impl Run {
                 reloaded = true;
                 self.connection.renew(generation).await?;
                 continue;
+            }
+            if let Failure::Busy(status, retry_after) = &failure
+                && status.code == 429
+            {
+                let pace = self.connection.pace();
+                pace.busy(*retry_after);
+                if pace.has_accepted(OUTAGE) {
+                    // It is busy with others' creates, and this one's turn comes.
+                    self.clock.queue(Instant::now());
+                    patience = Patience::new(OUTAGE);
+                }
             }
             let Some(failure) = queue.wait(self, failure).await? else {
                 patience = Patience::new(OUTAGE);
@@ -175,7 +203,7 @@ impl Run {
             ..PostParams::default()
         };
         let url = format!("/api/v1/namespaces/{}/pods", self.namespace);
-        let body = self.manifest.to_value().to_string().into_bytes();
+        let body = self.manifest.to_json();
         let mut request = Request::new(url)
             .create(&params, body)
             .map_err(|error| Failure::Hopeless(error.to_string()))?;
@@ -306,6 +334,7 @@ impl Run {
             under_way.owns(&self.uid);
         }
         self.clock.create();
+        self.sent = Packed::from(&std::mem::take(&mut self.manifest));
         self.steps.info(&format!("{how} (uid {uid})"));
     }
 

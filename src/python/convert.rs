@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyMapping, PyString};
 use serde_json::Value;
 
@@ -28,10 +29,11 @@ pub(super) fn pod(pod: &Bound<'_, PyAny>) -> PyResult<Value> {
 
 /// Any plain Python data as JSON.
 pub(super) fn value(data: &Bound<'_, PyAny>, field: &str) -> PyResult<Value> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = data.py();
-    let text = py
-        .import("json")?
-        .call_method1("dumps", (data,))
+    let text = DUMPS
+        .import(py, "json", "dumps")?
+        .call1((data,))
         .map_err(|error| {
             errors::from(
                 py,
