@@ -34,9 +34,8 @@ fn by_kubelet(message: &str) -> Value {
 #[test]
 fn an_eviction_for_a_node_under_pressure_is_the_clusters_fault() {
     for message in [
-        "The node was low on resource: memory. Threshold quantity: 100Mi, available: 92036Ki. Container main was using 1536Mi, request is 0, has larger consumption of memory. ",
         "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 900Mi. Container main was using 2Gi, request is 0, has larger consumption of ephemeral-storage. ",
-        "The node had condition: [DiskPressure]. ",
+        "Pod was rejected: The node had condition: [DiskPressure]. ",
     ] {
         let verdict = verdict(&json!({
             "phase": "Failed", "reason": "Evicted", "message": message, "conditions": by_kubelet(message),
