@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::slice;
+
 use axum::body::Body;
 use axum::http::Request;
 use kubegrader::cause::Cause;
@@ -93,7 +95,8 @@ impl Scene {
         );
 
         let cause = |outcome: Result<Outcome, Error>| outcome.unwrap().verdict.cause;
-        let well = self.play(&name("well"), &[completed.clone()]).await;
+        let well = name("well");
+        let well = self.play(&well, slice::from_ref(&completed)).await;
         assert_eq!(cause(well), Cause::Completed);
         let badly = self.play(&name("badly"), &[failed]).await;
         assert_eq!(cause(badly), Cause::Error);
