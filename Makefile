@@ -68,8 +68,8 @@ bench: ## how soon an end is seen, beside other clients (KUBECONFIG, else the em
 bench-embedded: needs-rust ## how much the embedded cluster can do
 	cargo bench --quiet --bench embedded -- $(ARGS)
 
-mutants: needs-rust ## which changes to src/verdict.rs no test notices (needs cargo-mutants)
-	cargo mutants --file src/verdict.rs --timeout 60 $(ARGS)
+mutants: needs-rust ## which changes to verdicts no test notices (needs cargo-mutants)
+	cargo mutants --file src/verdict.rs --file src/container_end.rs --timeout 60 $(ARGS)
 
 wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist

@@ -25,8 +25,7 @@ static HEAP: PeakAlloc = PeakAlloc;
 /// Rounds until tables have grown to their size and the server's history is full, and those that are measured.
 const WARM_UP: usize = 40;
 const ROUNDS: usize = 40;
-/// What all of these may leave behind, in bytes: less than 21 a run. A table that grows by a doubling takes more of the heap
-/// for a while; one that only grows would take a hundred bytes a run and more.
+/// What all of these may leave behind, in bytes: less than 21 a run. One entry in a table takes a hundred and more.
 const SLACK: usize = 4 * 1024;
 
 struct Scene {
