@@ -12,8 +12,7 @@ APISERVER_PID ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
-# Tests on a real cluster mostly wait for pods: three at once take half the time.
-ON_CLUSTER = $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)"
+ON_CLUSTER = KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)"
 RUST := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PY := python tests bench
 # Compiled for this interpreter's own use: unoptimised, quick to build. `make bench PROFILE=release` is what is shipped.
@@ -42,10 +41,11 @@ test-cluster: test-cluster-rust test-cluster-python ## the tests against a real 
 test-cluster-rust: needs-rust needs-cluster ## of these, the contract that the embedded cluster keeps as well
 	RUST_TEST_THREADS=8 KUBECONFIG="$(KUBECONFIG)" IMAGE="$(IMAGE)" cargo test --quiet --test contract -- --ignored
 
+# They mostly wait for pods: three at once take half the time. Those that kill the API server run alone.
 test-cluster-python: needs-cluster $(VENV)/.built ## of these, pods, gradings and clients; APISERVER_PID: an API server that may be killed
-	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(ON_CLUSTER) -n 3 --dist loadfile --ignore tests/cluster/test_outage.py \
-	  tests/cluster tests/clients tests/test_run.py tests/test_refusals.py tests/test_interrupt.py $(ARGS)
-	$(if $(APISERVER_PID),KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(ON_CLUSTER) --apiserver-pid $(APISERVER_PID) tests/cluster/test_outage.py $(ARGS))
+	$(ON_CLUSTER) -n 3 --dist loadfile --ignore tests/cluster/test_outage.py \
+	  tests/cluster tests/clients tests/test_run.py tests/test_refusals.py tests/test_interrupt.py tests/test_later_attempts.py $(ARGS)
+	$(if $(APISERVER_PID),$(ON_CLUSTER) --apiserver-pid $(APISERVER_PID) tests/cluster/test_outage.py $(ARGS))
 
 lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the module, cargo-deny where it is installed
 	cargo fmt --check

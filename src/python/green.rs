@@ -1,6 +1,6 @@
-//! Waiting in a greenlet, of gevent's or eventlet's, so that the thread's other greenlets run meanwhile.
+//! Waiting in a greenlet of gevent's, so that the thread's other greenlets run meanwhile.
 //!
-//! Their event loops wait for file descriptors: whoever waits gets one, and a task writes to it at the end.
+//! Its event loop waits for file descriptors: whoever waits gets one, and a task writes to it at the end.
 
 use std::future::Future;
 use std::io;
