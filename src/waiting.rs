@@ -5,8 +5,9 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ContainerStatus;
 
 use crate::cause::Cause;
+use crate::container_end::{container_text, ended_with};
 use crate::pod_view::PodView;
-use crate::verdict::{Phase, State, Verdict, container_text, ended_with, with_message};
+use crate::verdict::{Phase, State, Verdict, with_message};
 
 /// Why a Pod does not run yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,10 @@ use kubegrader::{Cluster, Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
 use support::door::Door;
 use support::owners::{claim, dead, owned};
-use support::played::{self, appears, names, read, succeed, until};
-use support::{PODS, create, delete, without_kubelet};
+use support::played::{
+    self, appears, changes_hands, goes, is_told_to_go, names, read, succeed, until,
+};
+use support::{create, without_kubelet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -72,10 +74,7 @@ async fn the_pod_of_a_later_attempt_is_adopted_and_the_run_goes_on_from_there() 
         let prepared = Prepared::default();
         let running = run_pod(&cluster, options(true, &prepared));
         let ending = async {
-            until(&embedded, "p-attempt-2", |pod| {
-                pod["metadata"]["labels"]["kubegrader.io/owner"] != "a"
-            })
-            .await;
+            changes_hands(&embedded, "p-attempt-2").await;
             succeed(&embedded, "p-attempt-2").await;
         };
         let (outcome, ()) = tokio::join!(running, ending);
@@ -98,10 +97,7 @@ async fn an_adopted_attempt_that_the_cluster_breaks_leaves_those_that_are_left()
     let prepared = Prepared::default();
     let running = run_pod(&cluster, options(true, &prepared));
     let playing = async {
-        until(&embedded, "p-attempt-2", |pod| {
-            pod["metadata"]["labels"]["kubegrader.io/owner"] != "a"
-        })
-        .await;
+        changes_hands(&embedded, "p-attempt-2").await;
         let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
         played::set(&embedded, "p-attempt-2", &evicted).await;
         appears(&embedded, "p-attempt-3").await;
@@ -122,16 +118,12 @@ async fn where_the_folders_were_laid_anew_a_later_attempts_pod_is_gone_before_th
         let prepared = Prepared::default();
         let running = run_pod(&cluster, options(false, &prepared));
         let playing = async {
-            until(&embedded, "p-attempt-2", |pod| {
-                pod["metadata"]["deletionTimestamp"].is_string()
-            })
-            .await;
+            is_told_to_go(&embedded, "p-attempt-2").await;
             // It writes on for as long as its node lets it.
             sleep(Duration::from_secs(3)).await;
             assert_eq!(names(&embedded).await, ["p-attempt-2"]);
             assert!(prepared.lock().unwrap().is_empty());
-            let path = format!("{PODS}/p-attempt-2");
-            delete(&embedded.router(), &path, &json!({"gracePeriodSeconds": 0})).await;
+            goes(&embedded, "p-attempt-2").await;
             appears(&embedded, "p").await;
             assert_eq!(*prepared.lock().unwrap(), [1]);
             succeed(&embedded, "p").await;
@@ -156,16 +148,9 @@ async fn of_two_later_attempts_the_newest_is_adopted_and_the_other_stopped() {
     let cluster = Door::default().cluster(&embedded);
     let running = run_pod(&cluster, options(true, &Prepared::default()));
     let playing = async {
-        until(&embedded, "p-attempt-2", |pod| {
-            pod["metadata"]["deletionTimestamp"].is_string()
-        })
-        .await;
-        let path = format!("{PODS}/p-attempt-2");
-        delete(&embedded.router(), &path, &json!({"gracePeriodSeconds": 0})).await;
-        until(&embedded, "p-attempt-3", |pod| {
-            pod["metadata"]["labels"]["kubegrader.io/owner"] != "a"
-        })
-        .await;
+        is_told_to_go(&embedded, "p-attempt-2").await;
+        goes(&embedded, "p-attempt-2").await;
+        changes_hands(&embedded, "p-attempt-3").await;
         succeed(&embedded, "p-attempt-3").await;
     };
     let (outcome, ()) = tokio::join!(running, playing);
@@ -254,24 +239,15 @@ async fn a_watch_that_is_open_already_knows_the_pods_that_came_later_and_those_t
         appears(&embedded, "p").await;
         leave(&embedded, 2, &claim(&dead())).await;
         leave(&embedded, 3, &claim(&dead())).await;
-        for attempt in [3, 2] {
-            let path = format!("{PODS}/p-attempt-{attempt}");
-            if attempt == 3 {
-                delete(&embedded.router(), &path, &json!({"gracePeriodSeconds": 0})).await;
-            } else {
-                played::run(&embedded, "p-attempt-2").await;
-            }
-        }
+        goes(&embedded, "p-attempt-3").await;
+        played::run(&embedded, "p-attempt-2").await;
         succeed(&embedded, "p").await;
     };
     let (outcome, ()) = tokio::join!(running, playing);
     outcome.unwrap();
     let running = run_pod(&cluster, options(true, &Prepared::default()));
     let ending = async {
-        until(&embedded, "p-attempt-2", |pod| {
-            pod["metadata"]["labels"]["kubegrader.io/owner"] != "a"
-        })
-        .await;
+        changes_hands(&embedded, "p-attempt-2").await;
         succeed(&embedded, "p-attempt-2").await;
     };
     let (outcome, ()) = tokio::join!(running, ending);

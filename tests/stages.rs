@@ -20,9 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Lives that nobody has recorded: their words come from Kubernetes' sources.
-const NOT_RECORDED: [&str; 5] = [
+const NOT_RECORDED: [&str; 4] = [
     "container-cannot-run",
-    "evicted-node-pressure",
     "image-inspect-error",
     "node-shutdown",
     "unexpected-admission-error",

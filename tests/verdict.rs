@@ -186,6 +186,28 @@ fn a_pod_deleted_after_its_end_keeps_its_own_verdict() {
 }
 
 #[test]
+fn an_eviction_from_a_node_that_is_short_of_memory_is_the_clusters_fault() {
+    for (case, exit_code) in [
+        ("evicted-node-pressure", Some(137)),
+        ("evicted-at-admission", None),
+        ("evicted-by-restarted-kubelet", Some(137)),
+    ] {
+        assert_verdict(case, &Cause::Evicted, CLUSTER, exit_code);
+        assert!(verdict_of(case).retryable(), "{case}");
+    }
+}
+
+#[test]
+fn an_end_that_a_restarted_kubelet_shows_before_its_reason_is_not_believed() {
+    let (views, _) = life("evicted-by-restarted-kubelet");
+    let before_the_reason = &views[views.len() - 2];
+    match judge(before_the_reason, false) {
+        State::Ended { certain, .. } => assert!(!certain),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn an_eviction_is_the_clusters_even_where_the_container_ends_with_0_for_it() {
     for case in ["evicted-api", "evicted-api-traps-sigterm"] {
         let verdict = verdict_of(case);

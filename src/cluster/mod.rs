@@ -10,6 +10,7 @@ mod requests;
 pub mod retry;
 mod retry_after;
 mod seen;
+mod subscription;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,7 @@ pub use admission::{Admission, MaxPods};
 pub use config::Options;
 pub use connection::Connection;
 pub use requests::Requests;
-pub use watch::{News, Subscription};
+pub use subscription::{News, Subscription};
 
 use crate::error::Result;
 use crate::owner::Process;

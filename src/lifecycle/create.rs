@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::quota::Queue;
 use super::{Run, RunOptions, finish};
 use crate::cause::Cause;
-use crate::cluster::Subscription;
 use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, labels};
@@ -70,7 +69,7 @@ enum Found {
 
 impl Run {
     /// Creates the pod, or adopts the one that is there already: its state then.
-    pub(super) async fn create(&mut self, news: &mut Subscription) -> Result<Option<Arc<PodView>>> {
+    pub(super) async fn create(&mut self) -> Result<Option<Arc<PodView>>> {
         Box::pin(self.claim()).await?;
         if self.options.reap {
             crate::reap::in_background(
@@ -82,7 +81,7 @@ impl Run {
             );
         }
         let mut unanswered = false;
-        let created = self.create_or_adopt(news, &mut unanswered).await;
+        let created = self.create_or_adopt(&mut unanswered).await;
         if created.is_err() && unanswered {
             self.find_lost().await;
         }
@@ -90,11 +89,7 @@ impl Run {
     }
 
     /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
-    async fn create_or_adopt(
-        &mut self,
-        news: &mut Subscription,
-        unanswered: &mut bool,
-    ) -> Result<Option<Arc<PodView>>> {
+    async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
         let connection = Arc::clone(&self.connection);
         let mut queue = Queue::default();
@@ -145,7 +140,7 @@ impl Run {
             };
             *unanswered |= failure.is_transient();
             let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
-                match self.look(news, failure).await? {
+                match self.look(failure).await? {
                     Found::Ours => return Ok(None),
                     Found::Adopted(pod) => return Ok(Some(pod)),
                     Found::Replaced if !replaced => {
@@ -215,7 +210,7 @@ impl Run {
     }
 
     /// Reads the pod of our name after a create that was refused for it, or never answered.
-    async fn look(&mut self, news: &mut Subscription, failure: Failure) -> Result<Found> {
+    async fn look(&mut self, failure: Failure) -> Result<Found> {
         let pods: Api<PodView> = self.connection.pods(&self.namespace);
         let pod = match once(pods.get(&self.name)).await {
             Ok(pod) => pod,
@@ -237,7 +232,7 @@ impl Run {
                 self.owns(&pod, "created; the answer had been lost");
                 Ok(Found::Ours)
             }
-            Whose::Earlier => self.succeed(news, &Arc::new(pod), failure).await,
+            Whose::Earlier => self.succeed(&Arc::new(pod), failure).await,
             Whose::Stranger(owner) => Err(Error::NameTaken {
                 object: self.object(),
                 owner,
@@ -246,14 +241,9 @@ impl Run {
     }
 
     /// Adopts or replaces the pod of an earlier run, unless that run is under way somewhere.
-    async fn succeed(
-        &mut self,
-        news: &mut Subscription,
-        pod: &Arc<PodView>,
-        failure: Failure,
-    ) -> Result<Found> {
+    async fn succeed(&mut self, pod: &Arc<PodView>, failure: Failure) -> Result<Found> {
         if pod.metadata.deletion_timestamp.is_some() {
-            self.replace(news, pod).await;
+            self.replace(pod).await;
             return Ok(Found::Replaced);
         }
         if let Liveness::Alive(owner) = self.owner_of(pod).await? {
@@ -273,24 +263,25 @@ impl Run {
             );
             return Ok(Found::Adopted(taken));
         }
-        self.replace(news, pod).await;
+        self.replace(pod).await;
         Ok(Found::Replaced)
     }
 
     /// Makes way for a new pod of the same name. What still runs gets a moment to stop: a container whose pod is
     /// deleted without grace writes on for seconds.
-    async fn replace(&self, news: &mut Subscription, pod: &PodView) {
+    async fn replace(&self, pod: &PodView) {
         if pod.is_terminal() {
             self.steps
                 .info("replacing the finished pod of an earlier run");
             self.delete_pod(pod.uid(), finish::ENDED).await;
         } else {
+            let mut news = self.subscribe();
             if pod.metadata.deletion_timestamp.is_none() {
                 self.steps
                     .warn("stopping and replacing the pod of an earlier run");
                 self.delete_pod(pod.uid(), finish::AT_ONCE).await;
             }
-            self.wait_until_gone(news, pod.uid()).await;
+            self.wait_until_gone(&mut news, pod.uid()).await;
         }
     }
 

@@ -226,7 +226,7 @@ impl Run {
                 self.follow(&uid);
             }
             None => {
-                if let Some(pod) = Box::pin(self.create(&mut news)).await?
+                if let Some(pod) = Box::pin(self.create()).await?
                     && let Some(end) = self.see(pod)
                 {
                     return Ok(end);

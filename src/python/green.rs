@@ -1,6 +1,6 @@
-//! Waiting in a greenlet, of gevent's or eventlet's, so that the thread's other greenlets run meanwhile.
+//! Waiting in a greenlet of gevent's, so that the thread's other greenlets run meanwhile.
 //!
-//! Their event loops wait for file descriptors: whoever waits has a bell, which the end of the run rings.
+//! Its event loop waits for file descriptors: whoever waits has a bell, which the end of the run rings.
 
 use pyo3::prelude::*;
 

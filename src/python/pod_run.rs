@@ -125,13 +125,12 @@ impl PyPodRun {
         waiter: &Bound<'_, PyAny>,
         limit: Option<Duration>,
     ) -> PyResult<Option<Told>> {
-        let bell = match self.greenlets_bell.get() {
-            Some(bell) => bell,
-            None => {
-                let bell = PyBell::new()?;
-                bell.ring_at(&self.ending, 0);
-                self.greenlets_bell.get_or_init(|| bell)
-            }
+        let bell = if let Some(bell) = self.greenlets_bell.get() {
+            bell
+        } else {
+            let bell = PyBell::new()?;
+            bell.ring_at(&self.ending, 0);
+            self.greenlets_bell.get_or_init(|| bell)
         };
         if !self.ending.is_over() {
             let limit = limit.map(|limit| limit.as_secs_f64());

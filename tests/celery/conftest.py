@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,14 @@ import pytest
 from kubegrader.demo.generation import is_async
 from kubegrader.demo.site import Site
 from pods import until
-from traitlets.config import Config
+from settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kubernetes.client import CoreV1Api
     from quick_grader import QuickGrader
+    from traitlets.config import Config
 
 collect_ignore_glob = ["test_*.py"] if is_async() else []  # celery came with 0.5.0
 
@@ -29,21 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def settings(site: Site, kubeconfig: str, namespace: str) -> Config:
-    """What a site writes into its grader_service_config.py."""
     return settings_of(site, kubeconfig, namespace)
-
-
-def settings_of(site: Site, kubeconfig: str, namespace: str) -> Config:
-    config = Config()
-    config.KubeAutogradeExecutor.kubeconfig = kubeconfig
-    config.KubeAutogradeExecutor.namespace = namespace
-    config.KubeAutogradeExecutor.uid = os.getuid()
-    config.KubeAutogradeExecutor.volume = {
-        "name": "data",
-        "hostPath": {"path": str(site.directory)},
-    }
-    config.GraderPod.max_grading_time = 300
-    return config
 
 
 @pytest.fixture(scope="session")

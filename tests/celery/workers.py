@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from celery.result import AsyncResult
     from kubegrader.demo.site import Site
     from kubernetes.client import CoreV1Api
     from traitlets.config import Config
@@ -108,9 +107,9 @@ class Worker:
         """Wait until it listens: a signal that comes earlier meets no handler."""
         until(lambda: "ready." in self.log, 120)
 
-    def send(self, submission: int, **options: Any) -> AsyncResult[Any]:
-        """Send a grading; the options are celery's (``time_limit``)."""
-        return self.celery.send_task(TASK, args=[1, 1, submission], **options)
+    def send(self, submission: int) -> None:
+        """Send a grading."""
+        self.celery.send_task(TASK, args=[1, 1, submission])
 
     def end(self, signal_: signal.Signals = signal.SIGTERM, patience: float = 60) -> int:
         """Send a signal, and give the exit code."""
@@ -118,7 +117,7 @@ class Worker:
         return self.process.wait(patience)
 
     def status(self, submission: int) -> tuple[str, float | None]:
-        graded = self.site._read(submission, executor=None)  # type: ignore[arg-type]
+        graded = self.site.read(submission)
         return graded.status, graded.score
 
     def is_graded(self, *submissions: int) -> bool:

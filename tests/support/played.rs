@@ -5,9 +5,12 @@ use std::time::Duration;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::manifest::Manifest;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::{PODS, get, patch};
+use super::{PODS, delete, get, patch};
+
+/// How long anything is waited for. Under paused time that is soon over.
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// The manifest of the pod `p`, of one container.
 pub fn manifest() -> Manifest {
@@ -43,19 +46,41 @@ pub async fn read(embedded: &EmbeddedCluster, name: &str) -> Value {
     get(&embedded.router(), &format!("{PODS}/{name}")).await.1
 }
 
-/// Waits until a pod is as wanted.
+/// Waits until a pod is as wanted, or fails.
 pub async fn until(
     embedded: &EmbeddedCluster,
     name: &str,
     wanted: impl Fn(&Value) -> bool,
 ) -> Value {
+    let last = Instant::now() + PATIENCE;
     loop {
         let pod = read(embedded, name).await;
         if wanted(&pod) {
             return pod;
         }
+        assert!(Instant::now() < last, "it never came: {pod}");
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Waits until a pod that the owner `a` had is another's.
+pub async fn changes_hands(embedded: &EmbeddedCluster, name: &str) {
+    let owner = |pod: &Value| pod["metadata"]["labels"]["kubegrader.io/owner"].clone();
+    until(embedded, name, |pod| owner(pod) != "a").await;
+}
+
+/// Waits until a pod has been told to go.
+pub async fn is_told_to_go(embedded: &EmbeddedCluster, name: &str) {
+    until(embedded, name, |pod| {
+        pod["metadata"]["deletionTimestamp"].is_string()
+    })
+    .await;
+}
+
+/// Takes a pod away, as a kubelet does when nothing of it runs any more.
+pub async fn goes(embedded: &EmbeddedCluster, name: &str) {
+    let path = format!("{PODS}/{name}");
+    delete(&embedded.router(), &path, &json!({"gracePeriodSeconds": 0})).await;
 }
 
 /// Waits until a pod is there.
