@@ -137,17 +137,26 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let _turn = self.pace.other().await;
-        let mut patience = Patience::new(limit);
+        let mut patience = None;
         let mut renewed = false;
         loop {
+            let turn = self.pace.other().await;
+            // A busy process's wait for its first turn is not the server's time.
+            let patience = patience.get_or_insert_with(|| Patience::new(limit));
             let (client, generation) = self.current();
             // Boxed: a request's future is large, and most of those who ask wait for long.
-            let answer = within(patience.left(), Box::pin(request(client)));
-            let failure = match answer.await {
-                Ok(answer) => return Ok(answer),
+            let answer = within(patience.left(), Box::pin(request(client))).await;
+            drop(turn);
+            let failure = match answer {
+                Ok(answer) => {
+                    self.pace.answered();
+                    return Ok(answer);
+                }
                 Err(failure) => failure,
             };
+            if failure.code().is_some() {
+                self.pace.answered();
+            }
             if matches!(failure, Failure::Unauthorized(_)) && !renewed {
                 renewed = true;
                 if matches!(self.renew(generation).await, Ok(true)) {

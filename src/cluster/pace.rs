@@ -5,11 +5,12 @@
 //! Without a refusal they are not held back at all; each refusal doubles the time between two of them, and each create
 //! that is accepted shortens it.
 
+use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::locked;
 
@@ -22,6 +23,9 @@ const FIRST_GAP: Duration = Duration::from_millis(10);
 const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// Less than this is none.
 const SHORTEST_GAP: Duration = Duration::from_millis(1);
+/// Who waits for a turn while the server has answered nothing for so long goes ahead: requests that hang hold up no other,
+/// and each of them ends by its own limit.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long creates pause where the server does not say.
 const USUAL_PAUSE: Duration = Duration::from_secs(1);
 
@@ -31,6 +35,7 @@ pub struct Pace {
     creates: Semaphore,
     others: Semaphore,
     bucket: Mutex<Bucket>,
+    answered: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +55,7 @@ impl Default for Pace {
             creates: Semaphore::new(AT_ONCE),
             others: Semaphore::new(AT_ONCE),
             bucket: Mutex::default(),
+            answered: Mutex::default(),
         }
     }
 }
@@ -57,8 +63,7 @@ impl Default for Pace {
 impl Pace {
     /// Waits until a create may be sent; it has been answered when the permit is dropped.
     pub async fn create(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed.
-        let permit = self.creates.acquire().await.ok();
+        let permit = self.turn(&self.creates).await;
         while let Some(at) = self.take_moment() {
             sleep_until(at).await;
         }
@@ -67,7 +72,31 @@ impl Pace {
 
     /// Waits until another request may be sent.
     pub async fn other(&self) -> Option<SemaphorePermit<'_>> {
-        self.others.acquire().await.ok()
+        self.turn(&self.others).await
+    }
+
+    /// Waits for a place; `None`, which is to go ahead without one, where the server is silent.
+    async fn turn<'a>(&self, places: &'a Semaphore) -> Option<SemaphorePermit<'a>> {
+        let mut free = pin!(places.acquire());
+        loop {
+            tokio::select! {
+                // Never closed.
+                permit = &mut free => return permit.ok(),
+                () = sleep(SILENCE) => if !self.is_answering() {
+                    return None;
+                },
+            }
+        }
+    }
+
+    /// Notes that the server has answered a request, whatever the answer.
+    pub fn answered(&self) {
+        *locked(&self.answered) = Some(Instant::now());
+    }
+
+    /// Whether the server has answered any request lately.
+    pub fn is_answering(&self) -> bool {
+        locked(&self.answered).is_some_and(|at| at.elapsed() < SILENCE)
     }
 
     /// Takes the next free moment if that is now; else when to ask again.
@@ -98,6 +127,7 @@ impl Pace {
 
     /// Notes that a create was accepted.
     pub fn accepted(&self) {
+        self.answered();
         let mut bucket = locked(&self.bucket);
         bucket.accepted = Some(Instant::now());
         bucket.gap = bucket.gap.mul_f64(0.9);

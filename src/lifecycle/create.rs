@@ -7,12 +7,14 @@ use std::time::Duration;
 use kube::Api;
 use kube::api::{PostParams, Request};
 use kube::core::Status;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::quota::Queue;
 use super::{Run, RunOptions, finish};
 use crate::cause::Cause;
 use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::cluster::{Connection, Pace};
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, labels};
 use crate::name::{label_value, unique_id};
@@ -98,21 +100,13 @@ impl Run {
             if self.cancel.is_cancelled() {
                 return Err(self.cancelled());
             }
-            let generation = self.connection.generation();
-            let asked = Instant::now();
-            let turn = tokio::select! {
-                turn = connection.pace().create() => turn,
-                () = self.cancel.cancelled() => return Err(self.cancelled()),
-            };
-            if asked.elapsed() >= LONG {
-                self.clock.queue(asked);
-                patience = Patience::new(OUTAGE);
-            }
+            let turn = self.take_turn(&connection, &mut patience).await?;
+            let generation = connection.generation();
             let posted = self.post().await;
             drop(turn);
             let failure = match posted {
                 Ok(pod) => {
-                    self.connection.pace().accepted();
+                    connection.pace().accepted();
                     self.owns(&pod, "created");
                     return Ok(None);
                 }
@@ -120,20 +114,10 @@ impl Run {
             };
             if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
                 reloaded = true;
-                self.connection.renew(generation).await?;
+                connection.renew(generation).await?;
                 continue;
             }
-            if let Failure::Busy(status, retry_after) = &failure
-                && status.code == 429
-            {
-                let pace = self.connection.pace();
-                pace.busy(*retry_after);
-                if pace.has_accepted(OUTAGE) {
-                    // It is busy with others' creates, and this one's turn comes.
-                    self.clock.queue(Instant::now());
-                    patience = Patience::new(OUTAGE);
-                }
-            }
+            self.note(&failure, connection.pace(), &mut patience);
             let Some(failure) = queue.wait(self, failure).await? else {
                 patience = Patience::new(OUTAGE);
                 continue;
@@ -166,6 +150,45 @@ impl Run {
                 waited = patience.wait(failure) => waited,
             };
             waited.map_err(|failure| self.refused(failure))?;
+        }
+    }
+
+    /// Waits until a create may be sent. An outage is not what a busy process makes its creates wait for.
+    async fn take_turn<'a>(
+        &mut self,
+        connection: &'a Connection,
+        patience: &mut Patience,
+    ) -> Result<Option<SemaphorePermit<'a>>> {
+        let asked = Instant::now();
+        let turn = tokio::select! {
+            turn = connection.pace().create() => turn,
+            () = self.cancel.cancelled() => return Err(self.cancelled()),
+        };
+        if asked.elapsed() >= LONG {
+            self.clock.queue(asked);
+            if connection.pace().is_answering() {
+                *patience = Patience::new(OUTAGE);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Slows all creates of the connection down where the server has too many requests.
+    fn note(&mut self, failure: &Failure, pace: &Pace, patience: &mut Patience) {
+        if failure.code().is_some() {
+            pace.answered();
+        }
+        let Failure::Busy(status, retry_after) = failure else {
+            return;
+        };
+        if status.code != 429 {
+            return;
+        }
+        pace.busy(*retry_after);
+        if pace.has_accepted(OUTAGE) {
+            // It is busy with others' creates, and this one's turn comes.
+            self.clock.queue(Instant::now());
+            *patience = Patience::new(OUTAGE);
         }
     }
 
