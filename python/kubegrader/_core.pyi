@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 from typing_extensions import Self, Unpack, disjoint_base
 
 __all__ = [
+    "Bell",
     "Cluster",
     "EmbeddedCluster",
     "Faults",

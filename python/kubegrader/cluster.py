@@ -43,7 +43,15 @@ class Cluster(_core.Cluster):
 
 @functools.cache
 def shared_cluster(
-    context: str | None, kubeconfig: str | None, max_pods: int | None = None
+    context: str | None,
+    kubeconfig: str | None,
+    max_pods: int | None = None,
+    max_pods_in_namespace: int | None = None,
 ) -> Cluster:
     """Give the cluster that all executors of this process share, so that they share its watch."""
-    return Cluster(context=context, kubeconfig=kubeconfig, max_pods=max_pods)
+    return Cluster(
+        context=context,
+        kubeconfig=kubeconfig,
+        max_pods=max_pods,
+        max_pods_in_namespace=max_pods_in_namespace,
+    )

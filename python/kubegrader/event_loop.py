@@ -1,4 +1,4 @@
-"""Runs in an event loop: none of its turns is a long one, however many runs begin or end at once."""
+"""Runs in an event loop: none of its turns is long, however many runs begin or end at once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from . import _core
 if TYPE_CHECKING:
     from ._core import Outcome, PodRun
 
-#: How many runs begin, and how many are told that they have ended, in one turn of the loop. Both take some 50 us each.
 A_TURN = 16
+"""How many runs begin, and how many are told that they have ended, in one turn of the loop.
+
+Both take some 50 us each.
+"""
 
 
 class _Loop:
-    """What one event loop has under way. It holds no reference to the loop, which it shall not outlive."""
+    """What one event loop has under way. It holds no reference to the loop, to let it go."""
 
     def __init__(self) -> None:
         self._begun = 0
@@ -29,7 +32,7 @@ class _Loop:
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
     async def turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait until a run may begin: in this turn of the loop, or in a later one, first come, first served."""
+        """Wait until a run may begin: in this turn of the loop or a later one, first come first."""
         if not self._is_counting:
             self._is_counting = True
             loop.call_soon(self._next_turn, loop)
@@ -90,7 +93,7 @@ async def turn() -> None:
 
 
 async def ended(run: PodRun) -> Outcome:
-    """Wait for a run's end, without a thread; a task that is cancelled meanwhile cancels the run."""
+    """Wait for a run's end without a thread; a task that is cancelled meanwhile cancels the run."""
     if not run.done:
         loop, known = _here()
         try:

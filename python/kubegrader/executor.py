@@ -172,7 +172,9 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         return hooks.pre_spawn(self, pod)
 
     def _cluster(self) -> Any:
-        return shared_cluster(self.kube_context, self.kubeconfig, self.max_pods)
+        return shared_cluster(
+            self.kube_context, self.kubeconfig, self.max_pods, self.max_pods_in_namespace
+        )
 
     def _run_options(self) -> RunOptions:
         options: RunOptions = {

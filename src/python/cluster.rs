@@ -48,24 +48,23 @@ impl PyCluster {
         context: Option<String>,
         kubeconfig: Option<PathBuf>,
         namespace: Option<String>,
-        max_pods: Option<usize>,
-        max_pods_in_namespace: Option<usize>,
-    ) -> Self {
+        max_pods: Option<i64>,
+        max_pods_in_namespace: Option<i64>,
+    ) -> PyResult<Self> {
         let options = Options {
             kubeconfig,
             context,
             namespace,
-            // 0 is no limit, as in a trait.
             max_pods: MaxPods {
-                in_process: max_pods.filter(|&max| max > 0),
-                in_namespace: max_pods_in_namespace.filter(|&max| max > 0),
+                in_process: convert::limit("max_pods", max_pods)?,
+                in_namespace: convert::limit("max_pods_in_namespace", max_pods_in_namespace)?,
             },
         };
         let cluster = Arc::new(Cluster::new(options.clone()));
-        Self {
+        Ok(Self {
             options,
             cluster: Mutex::new((std::process::id(), cluster)),
-        }
+        })
     }
 
     #[getter]

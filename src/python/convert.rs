@@ -1,6 +1,6 @@
 //! Python objects to JSON values and back, through Python's own `json` module.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyMapping, PyString};
@@ -69,8 +69,21 @@ pub(super) fn seconds(field: &str, seconds: Option<f64>) -> PyResult<Option<std:
     std::time::Duration::try_from_secs_f64(seconds)
         .map(Some)
         .map_err(|_| {
-            pyo3::exceptions::PyValueError::new_err(format!(
+            PyValueError::new_err(format!(
                 "{field} must be a number of seconds from 0 on, and it is {seconds}"
             ))
         })
+}
+
+/// A limit to a number of things; 0, as in a trait, is none.
+pub(super) fn limit(field: &str, limit: Option<i64>) -> PyResult<Option<usize>> {
+    let Some(limit) = limit else {
+        return Ok(None);
+    };
+    let limit = usize::try_from(limit).map_err(|_| {
+        PyValueError::new_err(format!(
+            "{field} is {limit}: it must be a number from 0 on, where 0 is no limit"
+        ))
+    })?;
+    Ok((limit > 0).then_some(limit))
 }
