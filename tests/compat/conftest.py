@@ -1,11 +1,11 @@
-"""A site of the installed release, on a cluster of each test's own, with its own executor and ours."""
+"""A site of the installed release, with the release's own executor and with ours."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from grader_service.autograding.kube.kube_grader import KubeAutogradeExecutor as Upstream
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kubegrader.testing import KubeCluster
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(

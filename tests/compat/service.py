@@ -47,7 +47,7 @@ class Service:
     def read(self, submission: int) -> Graded:
         """Read how a submission stands, with the executor that was made for it."""
         made = [one for one in self.executors if one.kubegrader_test_submission == submission]
-        return self.site._read(submission, made[-1] if made else None)  # type: ignore[arg-type]
+        return self.site.read(submission, made[-1] if made else None)
 
     def submit(self, notebook: dict[str, Any], username: str = "ada") -> int:
         """Hand in a notebook; the submission is pending then."""
@@ -87,10 +87,15 @@ class Service:
 
         celery = celery_app(self.site)
         celery.config = self.config
-        # Its trait takes no function.
-        RequestHandlerConfig.instance().autograde_executor_class = type(
-            "Remembered", (), {"__new__": lambda _, __, submission, **arguments: self.executor(submission, **arguments)}
-        )
+        make = self.executor
+
+        class Remembered:
+            """The trait takes a class and no function."""
+
+            def __new__(cls, _directory: str, submission: Any, **arguments: Any) -> Any:
+                return make(submission, **arguments)
+
+        RequestHandlerConfig.instance().autograde_executor_class = Remembered
         for number in submissions:
             autograde_task.delay(LECTURE, ASSIGNMENT, number).get()
 
