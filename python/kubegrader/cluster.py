@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING
 
 from . import _core
@@ -35,7 +36,18 @@ class Cluster(_core.Cluster):
         return outcome
 
 
-@functools.cache
 def shared_cluster(context: str | None, kubeconfig: str | None) -> Cluster:
-    """Give the cluster that all executors of this process share, so that they share its watch."""
+    """Give the cluster that all executors of this process share, so that they share its watch.
+
+    ``$KUBECONFIG`` tells clusters apart too: a site's tests may change it from one to the next.
+    """
+    return _shared_cluster(context, kubeconfig, os.environ.get("KUBECONFIG"))
+
+
+@functools.cache
+def _shared_cluster(
+    context: str | None,
+    kubeconfig: str | None,
+    environment: str | None,  # noqa: ARG001  (a part of the key)
+) -> Cluster:
     return Cluster(context=context, kubeconfig=kubeconfig)

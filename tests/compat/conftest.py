@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from grader_service.autograding.kube.kube_grader import KubeAutogradeExecutor as Upstream
 from kubegrader.demo.site import Site
-from kubegrader.executor import KubeAutogradeExecutor as Ours
+from kubegrader.executor import KubeAutogradeExecutor
 from kubegrader.releases import INSTALLED
 from service import Service
 from traitlets.config import Config
@@ -74,18 +73,7 @@ def kubeconfig_of_test(monkeypatch: pytest.MonkeyPatch, kube_cluster: KubeCluste
 @pytest.fixture
 def service(site: Site, settings: Config) -> Service:
     """The service with our executor."""
-    return Service(site, Ours, settings)
-
-
-@pytest.fixture(params=["upstream", "ours"])
-def either(request: pytest.FixtureRequest, site: Site, settings: Config) -> Service:
-    """The service with its own executor, then with ours."""
-    return Service(site, Upstream if request.param == "upstream" else Ours, settings)
-
-
-@pytest.fixture
-def is_ours(either: Service) -> bool:
-    return either.executor_class is Ours
+    return Service(site, KubeAutogradeExecutor, settings)
 
 
 def context(kubeconfig: str) -> str:

@@ -1,0 +1,92 @@
+"""Pods that do not start, and an API server that does not answer: the wait has an end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from beside import Rescue
+
+if TYPE_CHECKING:
+    from kubegrader import EmbeddedCluster, Faults
+    from kubegrader.testing import KubeCluster
+    from program import Program
+    from service import Service
+    from traitlets.config import Config
+
+
+@pytest.fixture(autouse=True)
+def short_waits(settings: Config) -> None:
+    """Let both give up soon: upstream's limit is from the create, ours from the start."""
+    settings.GraderPod.max_grading_time = 2
+    settings.KubeAutogradeExecutor.start_timeout = 2
+    settings.KubeAutogradeExecutor.max_attempts = 1
+
+
+def delete_all(cluster: KubeCluster) -> None:
+    for name in cluster.leftovers():
+        cluster.delete(name, grace=0)
+
+
+@pytest.mark.fault(2, "0.3.0", "0.5.0", fails="not True")
+def test_the_wait_for_a_pod_that_never_starts_has_an_end(
+    service: Service, submission: int, kube_cluster: KubeCluster, kube_stages: EmbeddedCluster
+) -> None:
+    kube_stages.play("unschedulable-resources")
+    with Rescue(10, lambda: delete_all(kube_cluster)) as rescue:
+        [graded] = service.grade(submission)
+    assert not rescue.was_needed
+    assert graded.status == "grading_failed"
+    assert kube_cluster.leftovers() == []
+
+
+@pytest.mark.fault(24, "0.6.3", "0.12.5", fails="Insufficient cpu")
+def test_the_log_says_why_a_pod_was_never_scheduled(
+    service: Service, submission: int, kube_cluster: KubeCluster, kube_stages: EmbeddedCluster
+) -> None:
+    kube_stages.play("unschedulable-resources")
+    [graded] = service.grade(submission)
+    assert graded.status == "grading_failed"
+    assert "Insufficient cpu" in graded.log
+    assert "It is not your fault" in graded.log
+    assert kube_cluster.leftovers() == []
+
+
+@pytest.mark.fault(24, "0.6.3", "0.12.5", fails=r"== \[\]")
+def test_a_pod_that_was_never_scheduled_does_not_stay(
+    service: Service, submission: int, kube_cluster: KubeCluster, kube_stages: EmbeddedCluster
+) -> None:
+    kube_stages.play("unschedulable-resources")
+    service.grade(submission)
+    assert kube_cluster.leftovers() == []
+
+
+@pytest.mark.fault(15, "0.6.3", "0.12.5", fails="ErrImagePull")
+def test_the_log_names_the_image_that_cannot_be_pulled(
+    service: Service, submission: int, kube_stages: EmbeddedCluster
+) -> None:
+    kube_stages.play("image-not-found")
+    [graded] = service.grade(submission)
+    assert graded.status == "grading_failed"
+    assert "ErrImagePull" in graded.log
+    assert "demo_image" in graded.log
+    assert "It is not your fault" in graded.log
+
+
+@pytest.mark.fault(16, "0.6.3", "0.12.5", fails="not True")
+def test_an_answer_that_never_comes_does_not_outlive_the_time_for_grading(
+    service: Service,
+    submission: int,
+    kube_cluster: KubeCluster,
+    kube_faults: Faults,
+    program: Program,
+    settings: Config,
+) -> None:
+    program.use(settings, "exec sleep 600")
+    kube_faults.add("latency", verb="get", seconds=15, times=1)
+    kube_faults.add("latency", verb="watch", seconds=15, times=1)
+    with Rescue(12, lambda: None) as rescue:
+        [graded] = service.grade(submission)
+    assert not rescue.was_needed
+    assert graded.status == "grading_failed"
+    assert kube_cluster.leftovers() == []
