@@ -2,7 +2,8 @@
 
 ``@pytest.mark.fault(number, first, last, fails=pattern)`` names the fault, the releases that have
 it, and the assertion that must fail with their executor: its text is searched for the pattern.
-Any other end of upstream's run is an error, a success most of all.
+Any other end of upstream's run is an error, a success most of all. ``client`` names the versions
+of the package ``kubernetes`` that the fault is of, where it is not of all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import kubernetes
 import pytest
 from grader_service.autograding.kube.kube_grader import KubeAutogradeExecutor as Upstream
 from kubegrader.demo.course import SUBMISSIONS
@@ -45,6 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fault = item.get_closest_marker("fault")
         if fault is None or not is_upstream(item):
             continue
+        client = fault.kwargs.get("client", "")
+        if not kubernetes.__version__.startswith(client):
+            item.add_marker(pytest.mark.skip(reason=f"a fault of kubernetes {client}"))
         first, last = (tuple(map(int, one.split("."))) for one in fault.args[1:])
         if not first <= INSTALLED.number <= last:
             item.add_marker(pytest.mark.skip(reason=f"a fault of {' to '.join(fault.args[1:])}"))

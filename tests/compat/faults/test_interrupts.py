@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from beside import beside, pod_that_runs
 from kubegrader.demo.generation import run_alone
+from losses import LOST
 from pods import until
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_a_signal_from_celery_leaves_no_pod(
     assert kube_cluster.leftovers() == []
 
 
-@pytest.mark.fault(14, "0.3.0", "0.12.5", fails="'grading_failed' == 'automatically_graded'")
+@pytest.mark.fault(14, "0.3.0", "0.12.5", fails=LOST)
 def test_a_submission_whose_grading_was_killed_can_be_graded_again(
     service: Service, submission: int, kube_cluster: KubeCluster, program: Program, settings: Config
 ) -> None:
@@ -80,7 +81,7 @@ def test_a_submission_whose_grading_was_killed_can_be_graded_again(
     until(lambda: kube_cluster.pods() == [])
 
 
-@pytest.mark.fault(17, "0.5.0", "0.12.5", fails="'grading_failed' == 'automatically_graded'")
+@pytest.mark.fault(17, "0.5.0", "0.12.5", fails=LOST)
 @pytest.mark.releases("0.5.0", "0.12.5")
 def test_a_grading_inside_a_running_event_loop_succeeds(service: Service, submission: int) -> None:
     async def grade() -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from beside import beside, pod_that_runs
+from losses import LOST
 
 if TYPE_CHECKING:
     from kubegrader import EmbeddedCluster
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from service import Service
     from traitlets.config import Config
 
-LOST = "'grading_failed' == 'automatically_graded'"
 GRADED = "'automatically_graded' == 'grading_failed'"
 
 
@@ -60,7 +60,7 @@ def test_a_log_that_is_not_utf_8_costs_no_grade(
     assert graded.log == "a\ufffdb"
 
 
-@pytest.mark.fault(10, "0.3.0", "0.12.5", fails=r'"?b\'graded')
+@pytest.mark.fault(10, "0.3.0", "0.12.5", client="36.0.", fails=r'"?b\'graded')
 def test_the_log_is_text(service: Service, submission: int) -> None:
     [graded] = service.grade(submission)
     assert graded.log == "graded"
