@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from beside import Rescue
+from grader_service.orm.lecture import Lecture
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kubegrader import EmbeddedCluster, Faults
+    from kubegrader.demo.site import Site
     from kubegrader.testing import KubeCluster
     from program import Program
     from service import Service
@@ -71,6 +75,35 @@ def test_the_log_names_the_image_that_cannot_be_pulled(
     assert "ErrImagePull" in graded.log
     assert "demo_image" in graded.log
     assert "It is not your fault" in graded.log
+
+
+@pytest.fixture
+def upper_case_lecture(site: Site) -> Iterator[None]:
+    """Give the site's lecture a code that is no part of an image's name."""
+    link = site.directory / "git" / "Demo"
+    link.symlink_to("demo", target_is_directory=True)
+    rename_lecture(site, "Demo")
+    yield
+    rename_lecture(site, "demo")
+    link.unlink()
+
+
+def rename_lecture(site: Site, code: str) -> None:
+    with site._sessions.begin() as session:
+        session.query(Lecture).one().code = code
+
+
+@pytest.mark.fault(21, "0.6.3", "0.12.5", fails="Demo_image")
+@pytest.mark.usefixtures("upper_case_lecture")
+def test_the_log_names_an_image_that_no_cluster_would_take(
+    service: Service, submission: int, kube_stages: EmbeddedCluster
+) -> None:
+    kube_stages.play("invalid-image-name")
+    [graded] = service.grade(submission)
+    assert graded.status == "grading_failed"
+    assert "Demo_image" in graded.log
+    assert "It is not your fault" in graded.log
+    assert [line for line in kube_stages.faults.trace() if line.startswith("create pods")] == []
 
 
 @pytest.mark.fault(16, "0.6.3", "0.12.5", fails="not True")
