@@ -29,8 +29,8 @@ RELEASES = {
 }
 """Each release with the newest Python that all its dependencies have wheels for."""
 
-CLIENTS = {"0.10.0": ["kubernetes==36.0.0"]}
-"""A client other than the newest: 36.0 gives a log as the text of a bytes literal, fault 10."""
+CLIENTS = {"0.10.0": ["kubernetes==36.0.3"]}
+"""A client other than the newest: 36 gives a log as the text of a bytes literal, fault 10."""
 
 
 def interpreter(version: str) -> str:
