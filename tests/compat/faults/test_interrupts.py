@@ -92,7 +92,7 @@ def test_a_grading_inside_a_running_event_loop_succeeds(service: Service, submis
     assert graded.score == 3.0
 
 
-@pytest.mark.fault(1, "0.3.0", "0.4.2", fails="< 0.9")
+@pytest.mark.fault(1, "0.3.0", "0.4.2", fails="< 2.5")
 @pytest.mark.releases("0.3.0", "0.4.2")
 def test_a_slow_api_does_not_freeze_the_services_event_loop(
     service: Service, submission: int, kube_faults: Faults
@@ -100,7 +100,7 @@ def test_a_slow_api_does_not_freeze_the_services_event_loop(
     import asyncio
     import time
 
-    kube_faults.add("latency", verb="create", seconds=1)
+    kube_faults.add("latency", verb="create", seconds=3)
     frozen = [0.0]
 
     async def ticks(_queue: Any) -> None:
@@ -110,4 +110,4 @@ def test_a_slow_api_does_not_freeze_the_services_event_loop(
             frozen.append(time.monotonic() - began)
 
     run_alone(service.queue(submission, beside=ticks))
-    assert max(frozen) < 0.9
+    assert max(frozen) < 2.5

@@ -116,9 +116,9 @@ def test_an_answer_that_never_comes_does_not_outlive_the_time_for_grading(
     settings: Config,
 ) -> None:
     program.use(settings, "exec sleep 600")
-    kube_faults.add("latency", verb="get", seconds=15, times=1)
-    kube_faults.add("latency", verb="watch", seconds=15, times=1)
-    with Rescue(12, lambda: None) as rescue:
+    kube_faults.add("latency", verb="get", seconds=20, times=1)
+    kube_faults.add("latency", verb="watch", seconds=20, times=1)
+    with Rescue(18, lambda: None) as rescue:
         [graded] = service.grade(submission)
     assert not rescue.was_needed
     assert graded.status == "grading_failed"
