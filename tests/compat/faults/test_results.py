@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 GRADED = "'automatically_graded' == 'grading_failed'"
 
 
-@pytest.mark.fault(6, "0.3.0", "0.9.2", fails=GRADED)
+# 0.9.2 fails afterwards, and the 0 stays.
+@pytest.mark.fault(6, "0.3.0", "0.9.2", fails=GRADED + "|0.0 is None")
 def test_a_pod_that_wrote_nothing_is_not_graded(
     service: Service, submission: int, program: Program, settings: Config
 ) -> None:
