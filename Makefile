@@ -9,6 +9,8 @@ PYTHON ?=
 IMAGE ?= busybox
 KUBEGRADER_IMAGE ?=
 APISERVER_PID ?=
+# For test-compat: one release of grader-service instead of all.
+RELEASE ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -19,7 +21,7 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded mutants wheel clean needs-git needs-rust needs-cluster
+.PHONY: help demo test test-rust test-python test-compat test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded mutants wheel clean needs-git needs-rust needs-cluster
 .SILENT: help needs-git needs-rust needs-cluster
 
 help: ## this list
@@ -34,7 +36,10 @@ test-rust: needs-rust ## the Rust tests
 	cargo test --quiet
 
 test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
-	$(BIN)/python -m pytest --ignore=tests/cluster $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/cluster --ignore=tests/compat $(ARGS)
+
+test-compat: needs-git target/compat/.built ## end to end with eight releases of grader-service, each in an environment of its own (RELEASE=0.4.2: one)
+	$(BIN)/nox $(if $(RELEASE),--session "compat($(RELEASE))") -- $(ARGS)
 
 test-cluster: test-cluster-rust test-cluster-python ## the tests against a real cluster on this machine: needs KUBECONFIG, KUBEGRADER_IMAGE and IMAGE
 
@@ -75,7 +80,7 @@ wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist
 
 clean: ## remove what was built
-	rm -rf target dist $(VENV) python/kubegrader/*.so
+	rm -rf target dist .nox $(VENV) python/kubegrader/*.so
 
 needs-git:
 	command -v git >/dev/null || { echo 'git is missing: grader-service keeps its submissions in it (Debian: apt-get install git)' >&2; exit 1; }
@@ -101,6 +106,12 @@ $(VENV)/.built: $(VENV)/.installed $(RUST) pyproject.toml $(if $(filter $(PROFIL
 	@echo "$(VENV): building kubegrader ($(PROFILE))"
 	@log=$$(VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --profile $(PROFILE) 2>&1) || { echo "$$log"; exit 1; }
 	@echo $(PROFILE) > $(VENV)/.profile
+	@touch $@
+
+# One wheel for every Python.
+target/compat/.built: $(VENV)/.installed $(RUST) $(shell find python -name '*.py*') pyproject.toml | needs-rust
+	rm -rf target/compat
+	$(BIN)/maturin build --quiet --profile dev --strip --out target/compat
 	@touch $@
 
 .PHONY: FORCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING
 
 from . import _core
@@ -41,14 +42,28 @@ class Cluster(_core.Cluster):
         return await event_loop.ended(self.submit(pod, **options))
 
 
-@functools.cache
 def shared_cluster(
     context: str | None,
     kubeconfig: str | None,
     max_pods: int | None = None,
     max_pods_in_namespace: int | None = None,
 ) -> Cluster:
-    """Give the cluster that all executors of this process share, so that they share its watch."""
+    """Give the cluster that all executors of this process share, so that they share its watch.
+
+    ``$KUBECONFIG`` tells clusters apart too: a site's tests may change it from one to the next.
+    """
+    environment = os.environ.get("KUBECONFIG")
+    return _shared_cluster(context, kubeconfig, environment, max_pods, max_pods_in_namespace)
+
+
+@functools.cache
+def _shared_cluster(
+    context: str | None,
+    kubeconfig: str | None,
+    environment: str | None,  # noqa: ARG001  (a part of the key)
+    max_pods: int | None,
+    max_pods_in_namespace: int | None,
+) -> Cluster:
     return Cluster(
         context=context,
         kubeconfig=kubeconfig,
