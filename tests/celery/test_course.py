@@ -53,7 +53,7 @@ def test_a_submission_that_is_pushed_over_http_is_graded_and_its_result_read(
         result = student.api("GET", page)
         assert (result["auto_status"], result["score"]) == ("automatically_graded", 1.0)
         assert "Converting notebook" in teacher.api("GET", f"{page}/logs")
-        (listed,) = teacher.api("GET", f"{assignment}/submissions")
+        (listed,) = teacher.api("GET", f"{assignment}/submissions?instructor-version=true")
         assert (listed["id"], listed["score"]) == (submission, 1.0)
         assert (teacher.clone(f"demo/{made}/autograde/{submission}")).exists()
         assert names(api, namespace) == []
