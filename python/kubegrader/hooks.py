@@ -28,8 +28,8 @@ def result(value: Any) -> Any:
     """Give what a hook returned; of a coroutine, what it comes to.
 
     A coroutine is run on an event loop of its own, in a thread of its own, since the caller's
-    thread may have a running one, and a greenlet shares its thread. The async generation awaits its hooks beforehand instead
-    (`await_all`), so that the service's event loop is not held up.
+    thread may have a running one, and a greenlet shares its thread. The async generation awaits its
+    hooks beforehand instead (`await_all`), so that the service's event loop is not held up.
     """
     if not inspect.isawaitable(value):
         return value
