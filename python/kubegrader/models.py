@@ -67,7 +67,7 @@ def namespace(kubeconfig: str | None, context: str | None) -> str:
 
 
 def _named(kubeconfig: str | None) -> str | None:
-    """Read `$KUBECONFIG` now, as the core does; the official client read it when it was imported."""
+    """Read `$KUBECONFIG` now, as the core does; the official client did when it was imported."""
     return kubeconfig or os.environ.get("KUBECONFIG") or None
 
 

@@ -15,7 +15,6 @@ from workers import in_flight, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from kubegrader.demo.site import Site
     from kubernetes.client import CoreV1Api

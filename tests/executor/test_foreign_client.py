@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from kubegrader import EmbeddedCluster, models
 from kubegrader.executor import GraderPod
 from kubernetes.client import CoreV1Api
 from pods import names, script, until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def client(kubeconfig: str) -> CoreV1Api:
@@ -24,7 +19,9 @@ def test_a_client_of_the_default_cluster_will_do(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", kubeconfig)
     api = client(kubeconfig)
-    pod = api.create_namespaced_pod(namespace, script(image, "echo followed", "followed"))
+    pod = api.create_namespaced_pod(
+        namespace, script(image, "echo followed", "followed", restartPolicy="Never")
+    )
     followed = GraderPod(pod, api)
     assert followed.poll() == "Succeeded"
     assert followed.outcome is not None
@@ -32,11 +29,11 @@ def test_a_client_of_the_default_cluster_will_do(
     until(lambda: "followed" not in names(api, namespace))
 
 
-@pytest.mark.parametrize("has_default", [True, False])
+@pytest.mark.parametrize("default", ["the tests' own", "none"])
 def test_a_client_of_another_cluster_is_refused_and_its_pod_is_not_left(
-    kubeconfig: str, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_default: bool
+    kubeconfig: str, image: str, monkeypatch: pytest.MonkeyPatch, default: str
 ) -> None:
-    monkeypatch.setenv("KUBECONFIG", kubeconfig if has_default else str(tmp_path / "none"))
+    monkeypatch.setenv("KUBECONFIG", "/no/such/file" if default == "none" else kubeconfig)
     with EmbeddedCluster() as other:
         api = client(other.kubeconfig)
         pod = api.create_namespaced_pod("default", script(image, "sleep 600", "foreign"))
