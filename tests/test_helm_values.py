@@ -11,6 +11,7 @@ import yaml
 from grader_service.autograding.kube import kube_grader
 from grader_service.main import GraderService
 from kubegrader.executor import KubeAutogradeExecutor
+from kubegrader.site_config import imports_of_upstream
 
 VALUES = Path(kubegrader.__file__).parent / "manifests" / "helm-values.yaml"
 
@@ -31,8 +32,8 @@ c.KubeAutogradeExecutor.cell_timeout = 360
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GraderService:
-    """Load the config that the chart makes of the values."""
+def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the config file that the chart makes of the values."""
     # Put back afterwards what the config replaces in this process.
     upstream = kube_grader.KubeAutogradeExecutor
     monkeypatch.setattr(kube_grader, "KubeAutogradeExecutor", upstream)
@@ -41,19 +42,21 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GraderService:
     map_ = yaml.safe_load(f"data:\n  grader_service_config.py: |\n{indented}")
     config = tmp_path / "grader_service_config.py"
     config.write_text(map_["data"]["grader_service_config.py"])
-    service = GraderService()
-    service.load_config_file(str(config))
-    return service
+    return config
 
 
 def test_the_service_grades_with_kubegrader_where_the_chart_chooses_the_executor(
-    service: GraderService,
+    config_file: Path,
 ) -> None:
+    service = GraderService()
+    service.load_config_file(str(config_file))
     chosen = service.config.RequestHandlerConfig.autograde_executor_class
     assert chosen is KubeAutogradeExecutor
     section = service.config.KubeAutogradeExecutor
     assert (section.mem_limit, section.cpu_limit) == ("2G", 2)
     assert section.volume["persistentVolumeClaim"] == {"claimName": "grader-service"}
+    # `kubegrader check` has nothing to say of the chart's import.
+    assert list(imports_of_upstream(config_file)) == []
 
 
 def test_the_values_name_only_keys_of_the_chart() -> None:
