@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from pods import names, until
 from workers import in_flight, running
 
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
     from traitlets.config import Config
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_the_worker_that_is_started_after_one_was_killed_leaves_none_of_its_pods(
-    pool: str,
     site: Site,
     quick_settings: Config,
     tmp_path: Path,
@@ -28,7 +25,7 @@ def test_the_worker_that_is_started_after_one_was_killed_leaves_none_of_its_pods
     namespace: str,
 ) -> None:
     quick.close()
-    with running(tmp_path, site, quick_settings, pool=pool) as worker:
+    with running(tmp_path, site, quick_settings, pool="prefork") as worker:
         again, forgotten = in_flight(worker, quick, 2)
         worker.kill()
         left = names(api, namespace)
