@@ -27,7 +27,10 @@ pub fn typed<T: DeserializeOwned + Serialize>(path: &str, value: Value) -> Resul
             return Err(invalid(&lost.path, "there is no such field".to_owned()));
         }
         if !rename_lost(&mut value, &kept) {
-            return Ok(parsed);
+            return match unknown_of_no_value::<T>(&value, &kept, path) {
+                Some(unknown) => Err(invalid(&unknown, "there is no such field".to_owned())),
+                None => Ok(parsed),
+            };
         }
     }
     Err(invalid(path, "its fields are nested too deeply".to_owned()))
@@ -44,7 +47,8 @@ impl Lost {
     }
 }
 
-/// The first key that was given and is not kept. Empty lists and objects may go: Kubernetes reads them as absent.
+/// The first key that was given and is not kept. Empty lists and objects may go, as far as this can tell: Kubernetes reads
+/// them as absent.
 fn lost_key(given: &Value, kept: &Value, path: &str) -> Option<Lost> {
     match (given, kept) {
         (Value::Object(given), Value::Object(kept)) => given.iter().find_map(|(key, value)| {
@@ -64,6 +68,54 @@ fn lost_key(given: &Value, kept: &Value, path: &str) -> Option<Lost> {
             .enumerate()
             .find_map(|(at, (given, kept))| lost_key(given, kept, &format!("{path}[{at}]"))),
         _ => None,
+    }
+}
+
+/// The first key with an empty value that `T` does not have. `T` keeps no empty value of a field that it has either; but
+/// there a value of another kind is an error, and for a field that it does not have anything will do.
+fn unknown_of_no_value<T: DeserializeOwned>(
+    given: &Value,
+    kept: &Value,
+    path: &str,
+) -> Option<String> {
+    let mut lost = Vec::new();
+    lost_empty(given, kept, "", path, &mut lost);
+    let unknown = lost.into_iter().find(|(pointer, _)| {
+        let mut other = given.clone();
+        if let Some(value) = other.pointer_mut(pointer) {
+            *value = Value::Bool(true);
+        }
+        serde_json::from_value::<T>(other).is_ok()
+    });
+    unknown.map(|(_, path)| path)
+}
+
+/// Collects the keys whose empty values were not kept: as JSON pointers, and as errors name them.
+fn lost_empty(
+    given: &Value,
+    kept: &Value,
+    pointer: &str,
+    path: &str,
+    lost: &mut Vec<(String, String)>,
+) {
+    match (given, kept) {
+        (Value::Object(given), Value::Object(kept)) => {
+            for (key, value) in given {
+                let path = format!("{path}.{key}");
+                let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                match kept.get(key) {
+                    Some(kept) => lost_empty(value, kept, &pointer, &path, lost),
+                    None => lost.push((pointer, path)),
+                }
+            }
+        }
+        (Value::Array(given), Value::Array(kept)) => {
+            for (at, (given, kept)) in given.iter().zip(kept).enumerate() {
+                let (pointer, path) = (format!("{pointer}/{at}"), format!("{path}[{at}]"));
+                lost_empty(given, kept, &pointer, &path, lost);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -75,6 +75,38 @@ fn snake_case_and_camel_case_make_the_same_volume() {
 }
 
 #[test]
+fn a_misspelt_field_with_an_empty_value_is_an_error_too() {
+    for (volume, field) in [
+        (json!({"name": "data", "emptyDirr": {}}), "emptyDirr"),
+        (json!({"name": "data", "empty_dirr": {}}), "emptyDirr"),
+        (json!({"name": "data", "itmes": []}), "itmes"),
+        (
+            json!({"name": "data", "emptyDir": {"a/b~c": {}}}),
+            "emptyDir.a/b~c",
+        ),
+    ] {
+        assert_eq!(
+            request(json!({"volumes": [volume]})).unwrap_err(),
+            format!("volumes[0].{field}: there is no such field")
+        );
+    }
+}
+
+#[test]
+fn an_empty_value_of_a_field_that_there_is_means_what_kubernetes_says_it_means() {
+    let volumes = json!([
+        {"name": "data", "emptyDir": {}},
+        {"name": "settings", "configMap": {"name": "settings", "items": []}},
+    ]);
+    let pod = request(json!({"volumes": volumes})).unwrap();
+    assert_eq!(
+        pod["spec"]["volumes"][0],
+        json!({"name": "data", "emptyDir": {}})
+    );
+    assert_eq!(pod["spec"]["volumes"][1]["configMap"]["name"], "settings");
+}
+
+#[test]
 fn a_misspelt_field_is_an_error_and_not_dropped() {
     let error = request(
         json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimNmae": "grader"}}]}),

@@ -36,6 +36,7 @@ except ImportError as error:
 from . import hooks, old_traits, overrides, results
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
+from .database import give_back_connection
 from .executor_traits import ExecutorTraits
 from .explain import explain
 from .output_folder import OutputFolder
@@ -301,6 +302,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         try:
             self._prepare()
             pod = overrides.followed(self, self._start_pod())
+            give_back_connection(self.session, self.log)
             pod.wait()
             self._conclude(pod)
             self._require_success(results.verdict(self.input_path, self.output_path))
@@ -311,6 +313,14 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         finally:
             if pod is not None:
                 overrides.delete_quietly(self, pod)
+
+    def _start_sync(self) -> None:
+        """Grade the submission, as the base class does, without a connection while it can."""
+        give_back_connection(self.session, self.log)
+        super().start()
+
+    if not INSTALLED.is_async:
+        start = _start_sync
 
     # What start() calls: a coroutine function up to 0.4.2, a plain one from 0.5.0 on. It runs the
     # submission in a pod; a failure is an exception that says why.

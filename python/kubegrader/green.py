@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,24 @@ def waiter() -> Wait | None:
     hold up an event loop of greenlets, and all of a celery worker with the pool gevent.
     """
     return _wait if _is_gevent() else None
+
+
+Result = TypeVar("Result")
+
+
+def in_own_thread(function: Callable[[], Result]) -> Result:
+    """Call a function in a thread of its own, and give what it gave or raise what it raised.
+
+    With gevent that is one of the operating system's all the same: an event loop of asyncio's
+    takes a whole one for itself, and the threads of a patched process are greenlets of one.
+    """
+    if not _is_gevent():
+        with ThreadPoolExecutor(1, "kubegrader-hook") as pool:
+            return pool.submit(function).result()
+    from gevent import get_hub
+
+    result: Result = get_hub().threadpool.apply(function)
+    return result
 
 
 def _is_gevent() -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from typing import TYPE_CHECKING, Any
 
 from . import old_traits
+from .green import in_own_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from .executor import KubeAutogradeExecutor
 
 
@@ -30,29 +28,16 @@ def result(value: Any) -> Any:
     """Give what a hook returned; of a coroutine, what it comes to.
 
     A coroutine is run on an event loop of its own, in a thread of its own, since the caller's
-    thread may have a running one. The async generation awaits its hooks beforehand instead
-    (`await_all`), so that the service's event loop is not held up.
+    thread may have a running one, and a greenlet shares its thread. The async generation awaits its
+    hooks beforehand instead (`await_all`), so that the service's event loop is not held up.
     """
     if not inspect.isawaitable(value):
         return value
-    came: list[Any] = []
-    raised: list[BaseException] = []
 
-    async def wait(awaitable: Awaitable[Any]) -> Any:
-        return await awaitable
+    async def wait() -> Any:
+        return await value
 
-    def run() -> None:
-        try:
-            came.append(asyncio.run(wait(value)))
-        except BaseException as error:  # noqa: BLE001  # raised again by the caller's thread
-            raised.append(error)
-
-    thread = threading.Thread(target=run, name="kubegrader-hook")
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
-    return came[0]
+    return in_own_thread(lambda: asyncio.run(wait()))
 
 
 def pre_spawn(executor: KubeAutogradeExecutor, pod: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ def api(kubeconfig: str | None, context: str | None) -> ExecutorApi:
     Raises `kubernetes.config.ConfigException`.
     """
     configuration = Configuration()
+    kubeconfig = _named(kubeconfig)
     if _is_in_cluster(kubeconfig, context):
         config.load_incluster_config(client_configuration=configuration)
     else:
@@ -56,11 +58,17 @@ def namespace(kubeconfig: str | None, context: str | None) -> str:
 
     Raises `kubernetes.config.ConfigException`.
     """
+    kubeconfig = _named(kubeconfig)
     if _is_in_cluster(kubeconfig, context):
         return (_ACCOUNT / "namespace").read_text().strip()
     contexts, current = config.list_kube_config_contexts(kubeconfig)
     chosen = next((one for one in contexts if one["name"] == context), current)
     return str(chosen["context"].get("namespace") or "default")
+
+
+def _named(kubeconfig: str | None) -> str | None:
+    """Read `$KUBECONFIG` now, as the core does; the official client did when it was imported."""
+    return kubeconfig or os.environ.get("KUBECONFIG") or None
 
 
 def _is_in_cluster(kubeconfig: str | None, context: str | None) -> bool:

@@ -17,11 +17,36 @@ if TYPE_CHECKING:
     from ._core import Outcome, PodRun, RunOptions
 
 
+def _default_cluster(pod: Any, api: Any) -> Cluster:
+    """Give the cluster that is used where none is named, if a client of the site's own is of it.
+
+    Raises ValueError for a client of another one, whose credentials stay its own. The pod is
+    deleted with it before that: nobody else would.
+    """
+    from kubernetes.config import ConfigException
+
+    from . import models
+
+    theirs = api.api_client.configuration.host
+    try:
+        ours = models.api(None, None).api_client.configuration.host
+    except ConfigException as error:
+        ours = f"none ({error})"
+    if theirs == ours:
+        return shared_cluster(None, None)
+    api.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace, grace_period_seconds=1)
+    raise ValueError(
+        f"GraderPod cannot follow a pod with a client of {theirs}: the default cluster is {ours}. "
+        "Make the pod with self.client, or give a kubegrader.Cluster(context=..., kubeconfig=...)"
+    )
+
+
 class GraderPod(LoggingConfigurable):
     """The pod of one submission, from its create to its delete.
 
     Made with a `Cluster`, it creates the pod, in the background. Made as grader-service's class is,
-    with a pod that was created with the official client and with that client, it follows that pod.
+    with a pod that was created with the official client and with that client, it follows that pod;
+    the client is an executor's `client`, or one of the default cluster.
     `poll` or `polling` wait for the end, and whatever went wrong is raised there.
     """
 
@@ -68,7 +93,7 @@ class GraderPod(LoggingConfigurable):
             from . import models  # takes about a second
 
             self.manifest = models.to_dict(pod)
-            self._cluster = getattr(api, "cluster", None) or shared_cluster(None, None)
+            self._cluster = getattr(api, "cluster", None) or _default_cluster(pod, api)
             of_executor: RunOptions = api.options if hasattr(api, "options") else {}
             options = {**of_executor, **(options or {}), "uid": str(pod.metadata.uid)}
         self.outcome: Outcome | None = None

@@ -39,10 +39,17 @@ def prepared(site: Site, kubeconfig: str, namespace: str) -> QuickGrader:
     return QuickGrader(site, settings_of(site, kubeconfig, namespace))
 
 
-@pytest.fixture
-def quick(prepared: QuickGrader, settings: Config) -> Iterator[QuickGrader]:
-    """Gradings of these settings are quick, or last until they are let go."""
+@pytest.fixture(scope="session")
+def quick_settings(site: Site, kubeconfig: str, namespace: str, prepared: QuickGrader) -> Config:
+    """Settings whose gradings are quick, or last until they are let go."""
+    settings = settings_of(site, kubeconfig, namespace)
     settings.KubeAutogradeExecutor.extra_container_config = prepared.container
+    return settings
+
+
+@pytest.fixture
+def quick(prepared: QuickGrader) -> Iterator[QuickGrader]:
+    """What lets the gradings of `quick_settings` wait, and lets them go."""
     yield prepared
     prepared.open()
 

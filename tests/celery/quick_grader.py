@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ class QuickGrader:
         """Grade one submission of each kind in a real pod, and keep what came out."""
         self.folder = site.directory / "quick"
         self.folder.mkdir()
+        self._gate: int | None = None
+        os.mkfifo(self.folder / "gate")
         graded = grade(site, settings, [("teacher-right", RIGHT), ("teacher-partly", PARTLY)])
         with site._sessions() as session:
             for kind, one in zip((RIGHT, PARTLY), graded, strict=True):
@@ -45,11 +48,14 @@ class QuickGrader:
 
     def open(self) -> None:
         """Let all gradings end at once."""
-        (self.folder / "open").touch()
+        if self._gate is None:
+            self._gate = os.open(self.folder / "gate", os.O_RDWR)
 
     def close(self) -> None:
         """Let gradings that begin from now on wait until it is opened."""
-        (self.folder / "open").unlink(missing_ok=True)
+        if self._gate is not None:
+            os.close(self._gate)
+            self._gate = None
         (self.folder / "begun").unlink(missing_ok=True)
 
     @property

@@ -49,7 +49,7 @@ gevent.spawn(tick)
 
 
 def test_greenlets_of_a_gevent_worker_go_on_while_two_of_them_grade(
-    site: Site, settings: Config, tmp_path: Path, quick: QuickGrader
+    site: Site, quick_settings: Config, tmp_path: Path, quick: QuickGrader
 ) -> None:
     ticks = tmp_path / "ticks"
     ticks.touch()
@@ -57,7 +57,7 @@ def test_greenlets_of_a_gevent_worker_go_on_while_two_of_them_grade(
     submissions = [site.submit(f"gevent-{number}", notebook) for number in range(2)]
     quick.close()
     more = TICKER.format(path=str(ticks))
-    with running(tmp_path, site, settings, pool="gevent", more=more) as worker:
+    with running(tmp_path, site, quick_settings, pool="gevent", more=more) as worker:
         for submission in submissions:
             worker.send(submission)
         until(lambda: quick.begun == 2)  # both pods run: each greenlet waits for its own

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
+from kubegrader.demo.course import SUBMISSIONS
 from pods import names, until
+from quick_grader import RIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from kubegrader.demo.site import Site
     from kubernetes.client import CoreV1Api
+    from quick_grader import QuickGrader
     from traitlets.config import Config
 
 TASK = "grader_service.autograding.celery.tasks.autograde_task"
@@ -52,6 +56,7 @@ def celery_settings(folder: Path) -> dict[str, Any]:
             "data_folder_out": str(folder / "queue"),
             "processed_folder": str(folder / "processed"),
             "control_folder": str(folder / "control"),
+            "polling_interval": 0.1,
         },
         "result_backend": None,
         "worker_hijack_root_logger": False,
@@ -91,12 +96,19 @@ class Worker:
             str(folder / "grader_service_config.py"),
         ]
         self._folder = folder
+        self._starts = 0
         self.start()
 
     def start(self) -> None:
+        """Start it, or start it again."""
+        self._starts += 1
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT
+                self._command,
+                cwd=self._folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     @property
@@ -105,16 +117,22 @@ class Worker:
 
     def wait_until_ready(self) -> None:
         """Wait until it listens: a signal that comes earlier meets no handler."""
-        until(lambda: "ready." in self.log, 120)
+        until(lambda: self.log.count(" ready.") == self._starts, 120)
 
-    def send(self, submission: int) -> None:
-        """Send a grading."""
-        self.celery.send_task(TASK, args=[1, 1, submission])
+    def send(self, submission: int, **options: Any) -> str:
+        """Send a grading, and give the task's id."""
+        return str(self.celery.send_task(TASK, args=[1, 1, submission], **options).id)
 
     def end(self, signal_: signal.Signals = signal.SIGTERM, patience: float = 60) -> int:
         """Send a signal, and give the exit code."""
         self.process.send_signal(signal_)
         return self.process.wait(patience)
+
+    def kill(self) -> None:
+        """Kill it and all that it forked, as the end of its container does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def status(self, submission: int) -> tuple[str, float | None]:
         graded = self.site.read(submission)
@@ -124,7 +142,7 @@ class Worker:
         return all(self.status(submission)[0] != "pending" for submission in submissions)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(*arguments: Any, **options: Any) -> Iterator[Worker]:
     """A worker that is killed at the end, with all that it forked, if it still runs."""
     worker = Worker(*arguments, **options)
@@ -136,11 +154,21 @@ def running(*arguments: Any, **options: Any) -> Iterator[Worker]:
         raise
     finally:
         if worker.process.poll() is None:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.end(patience=20)
-            except subprocess.TimeoutExpired:
-                worker.end(signal.SIGKILL)
+        worker.kill()
 
 
 def no_pods(api: CoreV1Api, namespace: str) -> bool:
     return names(api, namespace) == []
+
+
+def in_flight(worker: Worker, quick: QuickGrader, count: int, **options: Any) -> list[int]:
+    """Hand in so many right answers, and wait until each has a pod that runs."""
+    notebook = SUBMISSIONS[RIGHT].notebook(worker.site.course)
+    submissions = [worker.site.submit(f"student-{number}", notebook) for number in range(count)]
+    before = quick.begun
+    for submission in submissions:
+        worker.send(submission, **options)
+    until(lambda: quick.begun == before + count)
+    return submissions

@@ -124,10 +124,3 @@ def test_the_network_policy_is_one_and_selects_the_grading_pods(
     cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=own_namespace)
     outcome = cluster.run(script(image, "true"))
     assert outcome.pod["metadata"]["labels"].items() >= selector.items()
-
-
-def test_the_helm_values_hold_a_config_that_python_can_read() -> None:
-    values = yaml.safe_load((MANIFESTS / "helm-values.yaml").read_text())
-    config = values["config"]["extraConfig"]["kubegrader"]
-    compile(config, "extraConfig", "exec")
-    assert "from kubegrader.executor import KubeAutogradeExecutor" in config
