@@ -1,0 +1,6 @@
+"""Parts of the benchmark beside all peers; not yet measured with, and not yet called by `bench`.
+
+`worker` is the process of one of the `contenders`, `patcher` the one that ends pods, and `server`
+the one of the embedded cluster; `bare` is the floor's HTTP client. What is missing: the stages that
+drive them, the measures, the report and the plots.
+"""
