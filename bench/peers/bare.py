@@ -51,16 +51,30 @@ class Bare:
     ) -> bytes:
         """Send a request and give the body of its answer. Raises `AnswerError`."""
         async with self._slots:
-            reader, writer = self._free.pop() if self._free else await self._connect()
-            writer.write(self._bytes(method, path, body, kind))
-            status, answer, is_open = await _answer(reader)
-            if is_open:
-                self._free.append((reader, writer))
-            else:
-                writer.close()
+            sent = self._bytes(method, path, body, kind)
+            try:
+                status, answer = await self._exchange(sent)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                # The server closes a connection that was idle: once more, on a new one.
+                self.close()
+                status, answer = await self._exchange(sent)
         if status not in OK:
             raise AnswerError(status, answer)
         return answer
+
+    async def _exchange(self, sent: bytes) -> tuple[int, bytes]:
+        reader, writer = self._free.pop() if self._free else await self._connect()
+        try:
+            writer.write(sent)
+            status, answer, is_open = await _answer(reader)
+        except BaseException:
+            writer.close()
+            raise
+        if is_open:
+            self._free.append((reader, writer))
+        else:
+            writer.close()
+        return status, answer
 
     async def json(self, method: str, path: str, body: object = None) -> Any:
         """Send and receive JSON."""

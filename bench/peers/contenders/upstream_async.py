@@ -30,8 +30,9 @@ class Timed(kube_grader.KubeAutogradeExecutor):
 
     def _get_pod_logs(self, pod: Any) -> str:
         self.seen = time.monotonic()
-        logs: str = super()._get_pod_logs(pod)
-        return logs
+        # As theirs, but that a pod without a node has no log (204), which theirs cannot take.
+        logs = self.client.read_namespaced_pod_log(name=pod.name, namespace=pod.namespace)
+        return (logs or "").strip()
 
 
 def _waiting(make: Any) -> Any:
