@@ -12,13 +12,14 @@ APISERVER_PID ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
+ON_CLUSTER = KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)"
 RUST := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PY := python tests bench
 # Compiled for this interpreter's own use: unoptimised, quick to build. `make bench PROFILE=release` is what is shipped.
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded wheel clean needs-git needs-rust needs-cluster
+.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded mutants wheel clean needs-git needs-rust needs-cluster
 .SILENT: help needs-git needs-rust needs-cluster
 
 help: ## this list
@@ -40,10 +41,11 @@ test-cluster: test-cluster-rust test-cluster-python ## the tests against a real 
 test-cluster-rust: needs-rust needs-cluster ## of these, the contract that the embedded cluster keeps as well
 	RUST_TEST_THREADS=8 KUBECONFIG="$(KUBECONFIG)" IMAGE="$(IMAGE)" cargo test --quiet --test contract -- --ignored
 
+# They mostly wait for pods: three at once take half the time. Those that kill the API server run alone.
 test-cluster-python: needs-cluster $(VENV)/.built ## of these, pods, gradings and clients; APISERVER_PID: an API server that may be killed
-	KUBEGRADER_IMAGE="$(KUBEGRADER_IMAGE)" $(BIN)/python -m pytest --kubeconfig "$(KUBECONFIG)" --image "$(IMAGE)" \
-	  $(if $(APISERVER_PID),--apiserver-pid $(APISERVER_PID)) \
-	  tests/cluster tests/clients tests/test_run.py tests/test_refusals.py tests/test_interrupt.py $(ARGS)
+	$(ON_CLUSTER) -n 3 --dist loadfile --ignore tests/cluster/test_outage.py \
+	  tests/cluster tests/clients tests/test_run.py tests/test_refusals.py tests/test_interrupt.py tests/test_later_attempts.py $(ARGS)
+	$(if $(APISERVER_PID),$(ON_CLUSTER) --apiserver-pid $(APISERVER_PID) tests/cluster/test_outage.py $(ARGS))
 
 lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the module, cargo-deny where it is installed
 	cargo fmt --check
@@ -65,6 +67,9 @@ bench: ## how soon an end is seen, beside other clients (KUBECONFIG, else the em
 
 bench-embedded: needs-rust ## how much the embedded cluster can do
 	cargo bench --quiet --bench embedded -- $(ARGS)
+
+mutants: needs-rust ## which changes to verdicts no test notices (needs cargo-mutants)
+	cargo mutants --file src/verdict.rs --file src/container_end.rs --timeout 60 $(ARGS)
 
 wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist

@@ -7,8 +7,8 @@
 //!   [`resources`] and [`overlay`] are parts of it);
 //! - [`lifecycle`]: create or adopt, observe, read the log, delete: the only state machine;
 //!   - [`cluster`]: all that talks to an API server;
-//!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs): a Pod's status becomes a verdict, by the
-//!     table in [`cause`];
+//!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container): a Pod's status
+//!     becomes a verdict, by the table in [`cause`];
 //! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
 //! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
 //!
@@ -20,6 +20,7 @@
 
 pub mod cause;
 pub mod cluster;
+mod container_end;
 pub mod embedded;
 pub mod error;
 pub mod image;

@@ -220,8 +220,13 @@ impl Manifest {
     /// The same Pod for a further attempt, named `<name>-attempt-<number>`.
     #[must_use]
     pub fn for_attempt(&self, attempt: u32) -> Self {
+        self.named(&name::of_attempt(self.name(), attempt))
+    }
+
+    /// The same Pod under another name.
+    #[must_use]
+    pub(crate) fn named(&self, name: &str) -> Self {
         let mut other = self.clone();
-        let name = name::of_attempt(self.name(), attempt);
         if let Some(metadata) = other.pod.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("name".to_owned(), name.into());
         }

@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
 
 use crate::cause::{Blame, Cause};
+use crate::container_end::{container_text, ended_with, is_oom, terminated};
 use crate::pod_view::{PodView, is_terminated};
 use crate::waiting::{Waiting, waiting};
 
@@ -128,11 +129,12 @@ pub fn judge(pod: &PodView, restarts: bool) -> State {
         };
     }
     if !restarts && let Some(verdict) = ended_before_phase(pod) {
-        // Only an end that nothing can excuse any more needs no word from the phase.
-        let certain = verdict.cause == Cause::Completed && !is_disturbed(pod);
+        // Only an end that nothing can excuse any more needs no word from the phase. One under a deletion or a disruption
+        // has another cause.
+        let certain = verdict.cause == Cause::Completed;
         return State::Ended { verdict, certain };
     }
-    if pod.containers().iter().any(is_running) {
+    if pod.containers().iter().any(is_running) || restarts && has_run_before(pod) {
         return State::Running;
     }
     waiting(pod)
@@ -167,13 +169,6 @@ pub fn deleted(pod: Option<&PodView>) -> Verdict {
     Verdict::new(phase, Cause::Deleted, text)
 }
 
-/// Whether something outside the Pod has begun to end it.
-fn is_disturbed(pod: &PodView) -> bool {
-    pod.metadata.deletion_timestamp.is_some()
-        || pod.condition("DisruptionTarget", "True").is_some()
-        || pod.status.reason.is_some()
-}
-
 /// The verdict on a Pod that runs as far as is known, on a node that is silent: the node controller then marks the Pod as not
 /// ready without a reason, which a kubelet never does (docs/pod-lives.md, fact 12).
 pub(crate) fn on_silent_node(pod: &PodView) -> Option<Verdict> {
@@ -195,8 +190,15 @@ fn is_running(status: &ContainerStatus) -> bool {
     )
 }
 
-fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
-    status.state.as_ref()?.terminated.as_ref()
+/// Whether a container has run and is to be started again: that is part of its Pod's time to run.
+fn has_run_before(pod: &PodView) -> bool {
+    pod.containers().iter().any(|status| {
+        let states = [status.last_state.as_ref(), status.state.as_ref()];
+        let mut ends = states
+            .into_iter()
+            .filter_map(|state| state?.terminated.as_ref());
+        ends.any(|end| ended_with(false, end) != Cause::StartError)
+    })
 }
 
 /// The verdict from the containers alone, once none of them runs or will.
@@ -254,10 +256,6 @@ fn worst_container(pod: &PodView) -> Option<&ContainerStatus> {
         .find(failed)
         .or_else(|| pod.containers().iter().find(failed))
         .or_else(|| pod.containers().first())
-}
-
-fn is_oom(end: &ContainerStateTerminated) -> bool {
-    end.reason.as_deref() == Some("OOMKilled")
 }
 
 /// The condition `DisruptionTarget`, "Pod disruption conditions" in Kubernetes' documentation.
@@ -345,39 +343,12 @@ fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
             ),
         };
     };
-    let reason = end.reason.as_deref().unwrap_or_default();
     let is_init = pod
         .init_containers()
         .iter()
         .any(|init| init.name == status.name);
-    let cause = match reason {
-        "OOMKilled" => Cause::OomKilled,
-        "StartError" | "ContainerCannotRun" | "RunContainerError" => Cause::StartError,
-        "ContainerStatusUnknown" => Cause::NodeLost,
-        _ if end.exit_code == 0 => Cause::Completed,
-        _ if is_init => Cause::InitContainerError,
-        "DeadlineExceeded" => Cause::DeadlineExceeded,
-        _ => Cause::Error,
-    };
+    let cause = ended_with(is_init, end);
     (cause, container_text(is_init, status, end))
-}
-
-fn container_text(
-    is_init: bool,
-    status: &ContainerStatus,
-    end: &ContainerStateTerminated,
-) -> String {
-    let kind = if is_init {
-        "init container"
-    } else {
-        "container"
-    };
-    let reason = end.reason.as_deref().unwrap_or("no reason given");
-    let told = format!(
-        "{kind} {} ended with exit code {} ({reason})",
-        status.name, end.exit_code
-    );
-    with_message(&told, end.message.as_deref().unwrap_or_default())
 }
 
 /// One line for logs and errors. A container's message is the student's own text: no control character of it gets

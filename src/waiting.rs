@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ContainerStatus;
+
 use crate::cause::Cause;
+use crate::container_end::{container_text, ended_with};
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, State, Verdict, with_message};
 
@@ -24,7 +27,8 @@ impl Waiting {
             Cause::InvalidImageName | Cause::ErrImageNeverPull => 0,
             Cause::ErrImagePull
             | Cause::CreateContainerConfigError
-            | Cause::CreateContainerError => 30,
+            | Cause::CreateContainerError
+            | Cause::StartError => 30,
             // The kubelet itself gives a mount two minutes.
             Cause::FailedMount => 120,
             Cause::RegistryUnavailable | Cause::ImageInspectError | Cause::VolumeUnavailable => 300,
@@ -46,19 +50,11 @@ impl Waiting {
 
 /// Why a Pod that does not run yet waits.
 pub(crate) fn waiting(pod: &PodView) -> State {
-    let from_containers = pod
-        .init_containers()
-        .iter()
-        .chain(pod.containers())
-        .filter_map(|status| status.state.as_ref()?.waiting.as_ref())
-        .find_map(|waiting| {
-            let message = waiting.message.as_deref().unwrap_or_default();
-            let cause = waiting_cause(waiting.reason.as_deref()?, message)?;
-            Some(Waiting {
-                cause,
-                message: message.to_owned(),
-            })
-        });
+    let init = pod.init_containers().iter().map(|status| (true, status));
+    let others = pod.containers().iter().map(|status| (false, status));
+    let from_containers = init
+        .chain(others)
+        .find_map(|(is_init, status)| waits(is_init, status));
     if from_containers.is_some() {
         return State::Waiting(from_containers);
     }
@@ -73,6 +69,23 @@ pub(crate) fn waiting(pod: &PodView) -> State {
             message,
         })),
     }
+}
+
+fn waits(is_init: bool, status: &ContainerStatus) -> Option<Waiting> {
+    let waiting = status.state.as_ref()?.waiting.as_ref()?;
+    let message = waiting.message.as_deref().unwrap_or_default();
+    let reason = waiting.reason.as_deref()?;
+    // Its message says only how long the kubelet pauses: why it does is what the container ended with before.
+    let before = (reason == "CrashLoopBackOff").then_some(status.last_state.as_ref());
+    let Some(end) = before.flatten().and_then(|state| state.terminated.as_ref()) else {
+        let cause = waiting_cause(reason, message)?;
+        let message = message.to_owned();
+        return Some(Waiting { cause, message });
+    };
+    Some(Waiting {
+        cause: ended_with(is_init, end),
+        message: container_text(is_init, status, end),
+    })
 }
 
 fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {

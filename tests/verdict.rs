@@ -186,6 +186,28 @@ fn a_pod_deleted_after_its_end_keeps_its_own_verdict() {
 }
 
 #[test]
+fn an_eviction_from_a_node_that_is_short_of_memory_is_the_clusters_fault() {
+    for (case, exit_code) in [
+        ("evicted-node-pressure", Some(137)),
+        ("evicted-at-admission", None),
+        ("evicted-by-restarted-kubelet", Some(137)),
+    ] {
+        assert_verdict(case, &Cause::Evicted, CLUSTER, exit_code);
+        assert!(verdict_of(case).retryable(), "{case}");
+    }
+}
+
+#[test]
+fn an_end_that_a_restarted_kubelet_shows_before_its_reason_is_not_believed() {
+    let (views, _) = life("evicted-by-restarted-kubelet");
+    let before_the_reason = &views[views.len() - 2];
+    match judge(before_the_reason, false) {
+        State::Ended { certain, .. } => assert!(!certain),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn an_eviction_is_the_clusters_even_where_the_container_ends_with_0_for_it() {
     for case in ["evicted-api", "evicted-api-traps-sigterm"] {
         let verdict = verdict_of(case);
@@ -366,5 +388,60 @@ fn no_student_reads_a_word_of_the_clusters_internals() {
                 assert!(!text.contains(word), "{case}: {text:?} says {word:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_container_that_cannot_be_started_keeps_its_cause_while_the_kubelet_pauses() {
+    let (views, _) = life("run-container-error");
+    let waiting = |view| match judge(view, true) {
+        State::Waiting(waiting) => waiting,
+        other => panic!("{other:?}"),
+    };
+    let causes: Vec<_> = views
+        .iter()
+        .filter_map(|view| Some(waiting(view)?.cause))
+        .collect();
+    assert_eq!(
+        causes,
+        [Cause::StartError, Cause::StartError, Cause::StartError]
+    );
+    let pausing = waiting(views.last().unwrap()).unwrap().verdict();
+    assert_eq!(pausing.blame(), COURSE);
+    let said = "exec: \"no-such-program\": executable file not found in $PATH: unknown";
+    assert!(pausing.staff_text.ends_with(said), "{pausing}");
+}
+
+/// As in `lives/on-failure-back-off.json`.
+fn backing_off(list: &str, end: &serde_json::Value) -> PodView {
+    let pause = "back-off 10s restarting failed container=main pod=p_default(1)";
+    let waiting = serde_json::json!({"waiting": {"reason": "CrashLoopBackOff", "message": pause}});
+    let status = serde_json::json!({"phase": "Running", list: [{
+        "name": "main", "image": "i:1", "imageID": "", "ready": false, "restartCount": 1,
+        "state": waiting, "lastState": {"terminated": end},
+    }]});
+    let pod = serde_json::json!({"metadata": {"name": "p", "uid": "1"}, "status": status});
+    serde_json::from_value(pod).unwrap()
+}
+
+#[test]
+fn a_container_that_failed_and_is_started_again_runs_all_the_while() {
+    let end = serde_json::json!({"exitCode": 1, "reason": "Error"});
+    let pod = backing_off("containerStatuses", &end);
+    assert_eq!(judge(&pod, true), State::Running);
+}
+
+#[test]
+fn an_init_container_that_fails_again_and_again_is_the_courses_fault() {
+    let end = serde_json::json!({"exitCode": 1, "reason": "Error"});
+    match judge(&backing_off("initContainerStatuses", &end), true) {
+        State::Waiting(Some(waiting)) => {
+            let verdict = waiting.verdict();
+            assert_eq!(
+                (verdict.cause.clone(), verdict.blame()),
+                (Cause::InitContainerError, COURSE)
+            );
+        }
+        other => panic!("{other:?}"),
     }
 }

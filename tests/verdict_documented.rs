@@ -3,7 +3,7 @@
 
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::pod_view::PodView;
-use kubegrader::verdict::{State, Verdict, judge};
+use kubegrader::verdict::{Phase, State, Verdict, deleted, judge};
 use serde_json::{Value, json};
 
 fn pod(status: &Value) -> PodView {
@@ -34,9 +34,8 @@ fn by_kubelet(message: &str) -> Value {
 #[test]
 fn an_eviction_for_a_node_under_pressure_is_the_clusters_fault() {
     for message in [
-        "The node was low on resource: memory. Threshold quantity: 100Mi, available: 92036Ki. Container main was using 1536Mi, request is 0, has larger consumption of memory. ",
         "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 900Mi. Container main was using 2Gi, request is 0, has larger consumption of ephemeral-storage. ",
-        "The node had condition: [DiskPressure]. ",
+        "Pod was rejected: The node had condition: [DiskPressure]. ",
     ] {
         let verdict = verdict(&json!({
             "phase": "Failed", "reason": "Evicted", "message": message, "conditions": by_kubelet(message),
@@ -147,4 +146,115 @@ fn a_container_whose_end_nobody_knows_is_lost_to_the_cluster() {
         (verdict.cause.clone(), verdict.blame()),
         (Cause::NodeLost, Some(Blame::Cluster))
     );
+}
+
+#[test]
+fn the_words_for_staff_and_student_name_the_container_and_say_no_more_to_the_student() {
+    let state = json!({"terminated": {"exitCode": 3, "reason": "Error", "message": "no space"}});
+    let verdict = verdict(&json!({"phase": "Failed", "containerStatuses": container(state)}));
+    assert_eq!(
+        verdict.to_string(),
+        "container main ended with exit code 3 (Error): no space"
+    );
+    assert_eq!(
+        verdict.student_text(),
+        "Grading your submission ended with an error; the log says where."
+    );
+}
+
+#[test]
+fn a_pod_that_vanishes_while_it_runs_is_told_with_the_phase_that_it_had() {
+    let running =
+        pod(&json!({"phase": "Running", "containerStatuses": container(json!({"running": {}}))}));
+    assert_eq!(judge(&running, false), State::Running);
+    assert_eq!(
+        deleted(Some(&running)).to_string(),
+        "the pod was deleted by someone else while it was Running"
+    );
+}
+
+#[test]
+fn of_two_containers_the_one_killed_for_want_of_memory_decides_though_it_ended_with_0() {
+    let ended = |name: &str, reason: &str| {
+        json!({"name": name, "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": 0, "reason": reason}}})
+    };
+    let verdict = verdict(
+        &json!({"phase": "Succeeded", "containerStatuses": [ended("a", "Completed"), ended("b", "OOMKilled")]}),
+    );
+    assert_eq!(verdict.cause, Cause::OomKilled);
+}
+
+#[test]
+fn a_pod_that_succeeded_and_shows_no_container_is_completed() {
+    let verdict = verdict(&json!({"phase": "Succeeded"}));
+    assert_eq!(
+        (verdict.cause.clone(), verdict.phase, verdict.to_string()),
+        (
+            Cause::Completed,
+            Phase::Succeeded,
+            "the pod succeeded".to_owned()
+        )
+    );
+}
+
+#[test]
+fn before_the_phase_a_failed_init_container_is_an_end_and_one_that_ended_well_is_none() {
+    let status = |code: i32, main: Value| {
+        json!({
+            "phase": "Pending", "containerStatuses": container(main),
+            "initContainerStatuses": [{"name": "init", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": code, "reason": "Error"}}}],
+        })
+    };
+    let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+    assert_eq!(
+        verdict(&status(1, waiting.clone())).cause,
+        Cause::InitContainerError
+    );
+    let after_success = judge(&pod(&status(0, waiting)), false);
+    assert!(
+        matches!(after_success, State::Waiting(_)),
+        "{after_success:?}"
+    );
+    let with_a_living_one = judge(&pod(&status(1, json!({"running": {}}))), false);
+    assert_eq!(with_a_living_one, State::Running);
+}
+
+#[test]
+fn before_the_phase_the_exit_code_tells_which_it_will_be() {
+    let phase = |code: i32| {
+        let state = json!({"terminated": {"exitCode": code, "reason": "DeadlineExceeded"}});
+        verdict(&json!({"phase": "Running", "containerStatuses": container(state)})).phase
+    };
+    assert_eq!((phase(0), phase(3)), (Phase::Succeeded, Phase::Failed));
+    let state = json!({"terminated": {"exitCode": 137, "reason": "DeadlineExceeded"}});
+    let verdict = verdict(&json!({"phase": "Failed", "containerStatuses": container(state)}));
+    assert_eq!(verdict.cause, Cause::DeadlineExceeded);
+}
+
+#[test]
+fn a_good_end_before_the_phase_is_believed_unless_something_else_has_begun_to_end_the_pod() {
+    let ended = container(json!({"terminated": {"exitCode": 0, "reason": "Completed"}}));
+    let status = json!({"phase": "Running", "containerStatuses": ended});
+    let alone = pod(&status);
+    let mut deleted = alone.clone();
+    deleted.metadata =
+        serde_json::from_value(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"})).unwrap();
+    let mut disrupted = status.clone();
+    disrupted["conditions"] =
+        json!([{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]);
+    let mut given_a_reason = status;
+    given_a_reason["reason"] = json!("Evicted");
+    for (pod, expected) in [
+        (alone, (Cause::Completed, true)),
+        (deleted, (Cause::Deleted, false)),
+        (pod(&disrupted), (Cause::Evicted, false)),
+        (pod(&given_a_reason), (Cause::Evicted, false)),
+    ] {
+        match judge(&pod, false) {
+            State::Ended { verdict, certain } => assert_eq!((verdict.cause, certain), expected),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -7,6 +7,8 @@ pub mod logs;
 mod requests;
 pub mod retry;
 mod retry_after;
+mod seen;
+mod subscription;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +23,7 @@ use tower::BoxError;
 pub use config::Options;
 pub use connection::Connection;
 pub use requests::Requests;
-pub use watch::{News, Subscription};
+pub use subscription::{News, Subscription};
 
 use crate::error::Result;
 use crate::owner::Process;

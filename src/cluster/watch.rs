@@ -1,7 +1,4 @@
-//! One watch for all pods of a namespace and an instance, and the news that it brings to each.
-//!
-//! Where the watch is forbidden, or fails, a pod's news come from reading it again and again: quickly at first, then
-//! at the site's `poll_interval`.
+//! One watch for all pods of a namespace and an instance: listed, watched, and begun anew until nobody needs it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
@@ -9,13 +6,12 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use kube::Api;
-use kube::core::Status;
 use kube::runtime::watcher;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::retry::Failure;
+use super::seen::Seen;
 use super::{Connection, locked};
 use crate::manifest::labels;
 use crate::name::label_value;
@@ -28,29 +24,14 @@ const WATCH_SECONDS: u32 = 30;
 const RECONCILE: Duration = Duration::from_mins(5);
 /// How long an answer 410 is remembered.
 const EXPIRED_MEMORY: Duration = Duration::from_secs(30);
-/// How long a read of a pod is tried.
-const READ: Duration = Duration::from_secs(5);
 /// How long a forbidden watch is left alone: a Role may have been mended.
 const FORBIDDEN_PAUSE: Duration = Duration::from_mins(5);
-/// How long a pod's create waits for the watch to be open.
-const OPENING: Duration = Duration::from_secs(2);
 /// How long a watch that nobody needs is kept for the next pod.
 const IDLE: Duration = Duration::from_mins(1);
-/// The first pause between two reads of a pod that no watch tells of.
-const FIRST_POLL: Duration = Duration::from_millis(50);
-
-/// What is new about a pod.
-#[derive(Debug, Clone)]
-pub enum News {
-    /// Its state.
-    Pod(Arc<PodView>),
-    /// It is no longer there; its last state where one was seen.
-    Gone(Option<Arc<PodView>>),
-}
 
 /// Whether the watch can be relied upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sight {
+pub(super) enum Sight {
     /// The first list is under way.
     Opening,
     /// Live.
@@ -67,7 +48,7 @@ impl Sight {
 
 /// What a slot was last told. `Unlisted`: a list did not show the pod, so that it is gone or newer than the list.
 #[derive(Debug, Clone)]
-enum Told {
+pub(super) enum Told {
     Nothing,
     Pod(Arc<PodView>),
     Gone(Arc<PodView>),
@@ -77,13 +58,14 @@ enum Told {
 /// The watch; it ends when nobody has needed it for a while.
 #[derive(Debug)]
 pub(super) struct Watch {
-    slots: Arc<Slots>,
-    sight: watch::Receiver<Sight>,
+    pub(super) slots: Arc<Slots>,
+    pub(super) seen: Arc<Seen>,
+    pub(super) sight: watch::Receiver<Sight>,
     task: AbortHandle,
 }
 
 /// The pods that are waited for, by name; `None` once the watch has ended.
-type Slots = Mutex<Option<HashMap<String, watch::Sender<Told>>>>;
+pub(super) type Slots = Mutex<Option<HashMap<String, watch::Sender<Told>>>>;
 
 impl Watch {
     /// `steps`: where trouble is told.
@@ -94,6 +76,7 @@ impl Watch {
         steps: &Steps,
     ) -> Arc<Self> {
         let slots = Arc::new(Mutex::new(Some(HashMap::new())));
+        let seen = Arc::<Seen>::default();
         let (told, sight) = watch::channel(Sight::Opening);
         let config = watcher::Config::default()
             .labels(&format!("{}={}", labels::INSTANCE, label_value(instance)))
@@ -103,6 +86,7 @@ impl Watch {
             namespace: namespace.to_owned(),
             config,
             slots: Arc::clone(&slots),
+            seen: Arc::clone(&seen),
             sight: told,
             steps: steps.of_namespace(namespace),
             listed: HashSet::new(),
@@ -110,7 +94,12 @@ impl Watch {
             expired: Vec::new(),
         };
         let task = tokio::spawn(follower.follow()).abort_handle();
-        Arc::new(Self { slots, sight, task })
+        Arc::new(Self {
+            slots,
+            seen,
+            sight,
+            task,
+        })
     }
 
     /// For how long those who wait have had no sight.
@@ -137,6 +126,7 @@ struct Follower {
     namespace: String,
     config: watcher::Config,
     slots: Arc<Slots>,
+    seen: Arc<Seen>,
     sight: watch::Sender<Sight>,
     steps: Steps,
     listed: HashSet<String>,
@@ -224,10 +214,12 @@ impl Follower {
             watcher::Event::Init => self.listed.clear(),
             watcher::Event::InitApply(pod) => {
                 self.listed.extend(pod.metadata.name.clone());
+                self.seen.note(&pod);
                 publish(&self.slots, pod, Told::Pod);
             }
             watcher::Event::InitDone => {
                 self.failures = 0;
+                self.seen.keep_listed(&self.listed);
                 // Of a pod that is created after the first list the watch tells; a later list may show that one is gone.
                 if self.sight.send_replace(Sight::Clear) != Sight::Opening {
                     tell_unlisted(&self.slots, &self.listed);
@@ -238,9 +230,13 @@ impl Follower {
                 self.sight.send_if_modified(|sight| {
                     std::mem::replace(sight, Sight::Clear) != Sight::Clear
                 });
+                self.seen.note(&pod);
                 publish(&self.slots, pod, Told::Pod);
             }
-            watcher::Event::Delete(pod) => publish(&self.slots, pod, Told::Gone),
+            watcher::Event::Delete(pod) => {
+                self.seen.forget(&pod);
+                publish(&self.slots, pod, Told::Gone);
+            }
         }
     }
 
@@ -329,152 +325,6 @@ fn tell_unlisted(slots: &Slots, listed: &HashSet<String>) {
     for (name, slot) in locked(slots).iter().flatten() {
         if !listed.contains(name) {
             slot.send_replace(Told::Unlisted);
-        }
-    }
-}
-
-/// News about one pod.
-#[derive(Debug)]
-pub struct Subscription {
-    watch: Arc<Watch>,
-    slot: watch::Receiver<Told>,
-    sight: watch::Receiver<Sight>,
-    connection: Arc<Connection>,
-    namespace: String,
-    name: String,
-    pause: Duration,
-    /// A list did not show the pod: it is gone, or newer than the list.
-    unsure: bool,
-    /// The watch may not tell of the pod at all.
-    reads: bool,
-    began: Instant,
-}
-
-impl Subscription {
-    /// `None` when the watch has ended.
-    pub(super) fn new(
-        watch: Arc<Watch>,
-        connection: &Arc<Connection>,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Self> {
-        let slot = {
-            let mut slots = locked(&watch.slots);
-            let slot = slots.as_mut()?.entry(name.to_owned());
-            slot.or_insert_with(|| watch::channel(Told::Nothing).0)
-                .subscribe()
-        };
-        Some(Self {
-            sight: watch.sight.clone(),
-            watch,
-            slot,
-            connection: Arc::clone(connection),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            pause: FIRST_POLL,
-            unsure: false,
-            reads: false,
-            began: Instant::now(),
-        })
-    }
-
-    /// Reads the pod besides what the watch tells: it may lack the label that the watch goes by.
-    pub fn read_always(&mut self) {
-        self.reads = true;
-    }
-
-    /// Waits until the watch is open, so that a pod created from now on cannot be missed; not for long, since a pod
-    /// can be run without it.
-    pub async fn opened(&mut self) {
-        let opened = self.sight.wait_for(|sight| *sight != Sight::Opening);
-        // Late or never: the pod is read instead.
-        let _ = timeout(OPENING, opened).await;
-    }
-
-    /// The next news: from the watch, or, where it is blind, from reading the pod after a pause that grows up to
-    /// `poll_interval`. Nothing is lost when the future is dropped.
-    pub async fn next(&mut self, poll_interval: Duration) -> News {
-        loop {
-            let blind = self.is_blind();
-            let pause = self.pause.min(poll_interval);
-            tokio::select! {
-                biased;
-                Ok(()) = self.slot.changed() => {
-                    let told = self.slot.borrow_and_update().clone();
-                    match told {
-                        Told::Pod(pod) => return self.heard(News::Pod(pod)),
-                        Told::Gone(pod) => return self.heard(News::Gone(Some(pod))),
-                        Told::Nothing => {}
-                        Told::Unlisted => self.unsure = true,
-                    }
-                }
-                // A change of sight only has to be looked at.
-                Ok(()) = self.sight.changed() => {}
-                () = sleep(pause), if blind || self.unsure || self.reads => {
-                    self.pause = (pause * 3 / 2).min(poll_interval);
-                    if let Ok(news) = self.read(READ).await {
-                        return self.heard(news);
-                    }
-                }
-                else => sleep(pause).await,
-            }
-        }
-    }
-
-    /// Whether the watch tells nothing: it has ended, failed, or was never opened.
-    fn is_blind(&mut self) -> bool {
-        if self.sight.has_changed().is_err() {
-            return true;
-        }
-        match *self.sight.borrow_and_update() {
-            Sight::Blind(_) => true,
-            Sight::Opening => self.began.elapsed() >= OPENING,
-            Sight::Clear => false,
-        }
-    }
-
-    fn heard(&mut self, news: News) -> News {
-        self.unsure = false;
-        news
-    }
-
-    /// Reads the pod itself, trying for at most `limit`.
-    ///
-    /// # Errors
-    /// The [`Failure`] of a read that was not answered; a pod that is not there is news and no failure.
-    pub async fn read(&self, limit: Duration) -> Result<News, Failure> {
-        let read = |client| async move {
-            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-            match pods.get(&self.name).await.map_err(Failure::of) {
-                Ok(pod) => Ok(News::Pod(Arc::new(pod))),
-                Err(Failure::Refused(status)) if is_gone(&status, &self.name) => {
-                    Ok(News::Gone(None))
-                }
-                Err(failure) => Err(failure),
-            }
-        };
-        self.connection.ask(limit, read).await
-    }
-}
-
-/// Whether a 404 is about the pod: one that lacks its node is answered with the node's name.
-fn is_gone(status: &Status, name: &str) -> bool {
-    status.code == 404
-        && status
-            .details
-            .as_ref()
-            .is_none_or(|details| details.name.is_empty() || details.name == name)
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let mut slots = locked(&self.watch.slots);
-        let Some(slots) = slots.as_mut() else { return };
-        if slots
-            .get(&self.name)
-            .is_some_and(|slot| slot.receiver_count() == 1)
-        {
-            slots.remove(&self.name);
         }
     }
 }

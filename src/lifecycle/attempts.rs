@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::other_attempts::{Beginning, settle};
 use super::{Outcome, RunOptions, Stop, attempt};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -25,8 +26,8 @@ type Prepare = dyn Fn(u32) -> BoxFuture<'static, Result<()>> + Send + Sync;
 pub struct BeforeAttempt(Arc<Prepare>);
 
 impl BeforeAttempt {
-    /// `prepare` is called with the number of the attempt, from 2, when nothing of the one before it runs any more. An
-    /// error ends the run.
+    /// `prepare` is called with the number of the attempt, from 2, when nothing of the one before it runs any more; with
+    /// that of the first where pods of other attempts were at work, when they are gone. An error ends the run.
     pub fn new(
         prepare: impl Fn(u32) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
     ) -> Self {
@@ -41,7 +42,8 @@ impl fmt::Debug for BeforeAttempt {
 }
 
 /// Runs a pod once to its end, and deletes it. An end that is the cluster's fault is tried again in a new pod, named
-/// after the attempt, up to `max_attempts` in all. `stop`, a [`Stop`] or a [`CancellationToken`], ends that early.
+/// after the attempt, up to `max_attempts` in all. Where a process that died left the pod of a later attempt at work,
+/// that is adopted or stopped before anything else. `stop`, a [`Stop`] or a [`CancellationToken`], ends that early.
 ///
 /// # Errors
 /// What kept the pod from being run or judged, an end that is the cluster's fault included. A pod that failed by its
@@ -56,6 +58,11 @@ pub async fn run(
     let stop = stop.into();
     let first = options.attempt;
     let last = first.saturating_add(options.max_attempts.saturating_sub(1));
+    match Box::pin(settle(cluster, &manifest, &options, steps, &stop)).await? {
+        Beginning::First => {}
+        Beginning::Cleared => options.prepare().await?,
+        Beginning::Later(attempt) => options.attempt = attempt,
+    }
     loop {
         let manifest = if options.attempt == first {
             manifest.clone()
@@ -69,8 +76,16 @@ pub async fn run(
         }
         pause(options.attempt - first, &stop.cancel).await;
         options.attempt += 1;
-        if let Some(BeforeAttempt(prepare)) = &options.before_attempt {
-            prepare(options.attempt).await?;
+        options.prepare().await?;
+    }
+}
+
+impl RunOptions {
+    /// Does what has to be done before the present attempt.
+    async fn prepare(&self) -> Result<()> {
+        match &self.before_attempt {
+            Some(BeforeAttempt(prepare)) => prepare(self.attempt).await,
+            None => Ok(()),
         }
     }
 }

@@ -247,12 +247,13 @@ impl Run {
                 .info("replacing the finished pod of an earlier run");
             self.delete_pod(pod.uid(), finish::ENDED).await;
         } else {
+            let mut news = self.subscribe();
             if pod.metadata.deletion_timestamp.is_none() {
                 self.steps
                     .warn("stopping and replacing the pod of an earlier run");
                 self.delete_pod(pod.uid(), finish::AT_ONCE).await;
             }
-            self.wait_until_gone(pod.uid()).await;
+            self.wait_until_gone(&mut news, pod.uid()).await;
         }
     }
 

@@ -1,7 +1,7 @@
 //! After the end: the log, and the delete. Neither changes a verdict.
 
 use kube::Api;
-use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::observe::{End, Remains};
 use super::outcome::{Outcome, Timings};
@@ -9,6 +9,7 @@ use super::{Run, outcome};
 use crate::cluster::doomed::Doomed;
 use crate::cluster::logs;
 use crate::cluster::retry::{Failure, within};
+use crate::cluster::{News, Subscription};
 use crate::pod_view::PodView;
 
 /// The grace of a pod whose containers have ended: there is nothing to wait for.
@@ -22,6 +23,8 @@ const LONGEST_LOG: Duration = Duration::from_mins(1);
 const DELETE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pod that was stopped may take to be gone before the outcome is told.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How often such a pod is read, besides what the watch tells.
+const NEXT_LOOK: Duration = Duration::from_secs(2);
 
 impl Run {
     /// Reads the log, deletes the pod, and puts the outcome together.
@@ -122,20 +125,32 @@ impl Run {
 
     /// Deletes a pod that runs, and waits until nothing of it runs any more.
     pub(super) async fn stop(&self) {
+        // Subscribed before the delete, so that its end cannot be missed.
+        let mut news = self.subscribe();
         self.delete(AT_ONCE).await;
-        self.wait_until_gone(&self.uid).await;
+        self.wait_until_gone(&mut news, &self.uid).await;
     }
 
-    /// Waits until a pod that was stopped is gone, so that nothing writes to its folders any more.
-    pub(super) async fn wait_until_gone(&self, uid: &str) {
-        let is_there = |client| async move {
-            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-            let found = pods.get_opt(&self.name).await.map_err(Failure::of)?;
-            Ok(found.is_some_and(|pod| pod.uid() == uid))
+    /// Waits until a pod that was stopped is gone, so that nothing writes to its folders any more. The watch tells; it is
+    /// read besides, from time to time, in case that the watch is behind.
+    pub(super) async fn wait_until_gone(&self, news: &mut Subscription, uid: &str) {
+        let is_gone = |news: &News| match news {
+            News::Pod(pod) => pod.uid() != uid,
+            News::Gone(pod) => pod.as_ref().is_none_or(|pod| pod.uid() == uid),
         };
         let gone = async {
-            while let Ok(true) = self.connection.ask(STOP_PATIENCE, is_there).await {
-                sleep(Duration::from_millis(100)).await;
+            loop {
+                let told = timeout(NEXT_LOOK, news.next(self.options.poll_interval)).await;
+                let told = match told {
+                    Ok(told) => Ok(told),
+                    Err(_) => news.read(STOP_PATIENCE).await,
+                };
+                match told {
+                    Ok(told) if is_gone(&told) => return,
+                    // Whoever may not read a pod cannot wait for it.
+                    Err(Failure::Refused(_)) => return,
+                    _ => {}
+                }
             }
         };
         if timeout(STOP_PATIENCE, gone).await.is_err() {

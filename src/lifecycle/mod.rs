@@ -11,6 +11,7 @@ mod create;
 mod detach;
 mod finish;
 mod observe;
+mod other_attempts;
 mod outcome;
 mod quota;
 mod trouble;
@@ -27,7 +28,7 @@ pub(crate) use finish::{AT_ONCE, ENDED};
 pub use outcome::{Outcome, Timings};
 
 use crate::cause::Blame;
-use crate::cluster::{Cluster, Connection};
+use crate::cluster::{Cluster, Connection, Subscription};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::name::is_namespace;
@@ -55,7 +56,7 @@ pub struct RunOptions {
     pub attempt: u32,
     /// How many attempts there may be where the cluster breaks one: evicted, preempted, its node lost, deleted by someone.
     pub max_attempts: u32,
-    /// What has to be done before an attempt after the first.
+    /// What has to be done before an attempt after the first, and before the first where another had to be stopped.
     pub before_attempt: Option<BeforeAttempt>,
     /// Whether a pod that an earlier run of the same submission and attempt left at work is taken over; else it is
     /// stopped and replaced, as must be when the folders that it works on were laid anew.
@@ -187,14 +188,19 @@ impl Run {
         })
     }
 
-    async fn live(&mut self) -> Result<End> {
-        // Subscribed before the create, so that no event of the pod can be missed.
-        let mut news = self.connection.subscribe(
+    /// News of the pod of this name.
+    fn subscribe(&self) -> Subscription {
+        self.connection.subscribe(
             &self.namespace,
             &self.options.instance,
             &self.name,
             &self.steps,
-        );
+        )
+    }
+
+    async fn live(&mut self) -> Result<End> {
+        // Subscribed before the create, so that no event of the pod can be missed.
+        let mut news = self.subscribe();
         news.opened().await;
         match self.options.uid.clone() {
             Some(uid) => {

@@ -6,6 +6,7 @@ mod convert;
 mod embedded;
 mod errors;
 mod faults;
+mod green;
 mod log;
 mod outcome;
 mod pod_run;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::errors;
+use super::green;
 use super::outcome::PyOutcome;
 use super::runtime::{ForkSafe, Life, current};
 use crate::cluster::Cluster;
@@ -94,6 +95,9 @@ impl PyPodRun {
 
     /// Waits for at most `limit`, without the GIL; `None` when there is no result by then.
     fn wait_for(&self, py: Python<'_>, limit: Option<Duration>) -> PyResult<Option<Told>> {
+        if let Some(waiter) = green::waiter(py)? {
+            return self.wait_in_greenlet(&waiter, limit);
+        }
         let is_main = is_main_thread(py)?;
         let told = py.detach(|| {
             let mut done = self.done.clone();
@@ -116,6 +120,24 @@ impl PyPodRun {
             Ok(None) => Err(ended_by_exit()),
             Err(_elapsed) => Ok(None),
         }
+    }
+
+    /// Waits as [`Self::wait_for`] does, while the thread's other greenlets run.
+    fn wait_in_greenlet(
+        &self,
+        waiter: &Bound<'_, PyAny>,
+        limit: Option<Duration>,
+    ) -> PyResult<Option<Told>> {
+        let mut done = self.done.clone();
+        let end = async move {
+            let _ = done.wait_for(Option::is_some).await;
+        };
+        green::wait(waiter, &self.handle, end, limit)?;
+        let told = self.done.borrow().clone();
+        if told.is_none() && self.done.has_changed().is_err() {
+            return Err(ended_by_exit());
+        }
+        Ok(told)
     }
 
     /// Waits until the run has ended, for at most `timeout` seconds or until it is in vain; whether it has ended.
@@ -144,16 +166,21 @@ impl PyPodRun {
         self.check_process()?;
         // Python runs signal handlers in its main thread alone.
         let look = is_main_thread(py)?.then_some(SIGNALS);
-        loop {
-            if let Some(told) = self.wait_for(py, look)? {
-                return to_python(py, told);
+        let interrupt = loop {
+            match self.wait_for(py, look) {
+                Ok(Some(told)) => return to_python(py, told),
+                Ok(None) => {}
+                // Raised in the greenlet: it was killed, or a limit of its own has passed.
+                Err(interrupt) => break interrupt,
             }
             if let Err(interrupt) = py.check_signals() {
-                self.cancel.cancel();
-                self.wait_for(py, Some(INTERRUPTED))?;
-                return Err(interrupt);
+                break interrupt;
             }
-        }
+        };
+        self.cancel.cancel();
+        // Whatever else is raised meanwhile: the first one is told.
+        let _ = self.wait_for(py, Some(INTERRUPTED));
+        Err(interrupt)
     }
 }
 

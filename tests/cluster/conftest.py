@@ -9,11 +9,13 @@ import pytest
 import yaml
 from kubegrader.demo.site import Site
 from kubernetes import client
-from traitlets.config import Config
+from settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from traitlets.config import Config
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +36,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def settings(site: Site, kubeconfig: str, namespace: str, course_image: str) -> Config:
-    config = Config()
-    section = config.KubeAutogradeExecutor
-    section.kubeconfig = kubeconfig
-    section.namespace = namespace
-    section.uid = os.getuid()
-    section.image_pull_policy = "IfNotPresent"
-    section.resolve_image_name = lambda lecture, assignment: course_image  # noqa: ARG005
-    section.volume = {"name": "data", "hostPath": {"path": str(site.directory)}}
+    config = settings_of(site, kubeconfig, namespace)
+    config.KubeAutogradeExecutor.image_pull_policy = "IfNotPresent"
+    config.KubeAutogradeExecutor.resolve_image_name = lambda lecture, assignment: course_image  # noqa: ARG005
     config.GraderPod.max_grading_time = 600
     return config
 

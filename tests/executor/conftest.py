@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +9,13 @@ from kubegrader import old_traits
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.demo.site import Site
 from kubegrader.executor import KubeAutogradeExecutor
-from traitlets.config import Config
+from settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+
+    from traitlets.config import Config
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def settings(site: Site, kubeconfig: str, namespace: str) -> Config:
-    """What a site writes into its grader_service_config.py."""
-    config = Config()
-    config.KubeAutogradeExecutor.kubeconfig = kubeconfig
-    config.KubeAutogradeExecutor.namespace = namespace
-    config.KubeAutogradeExecutor.uid = os.getuid()
-    config.KubeAutogradeExecutor.volume = {
-        "name": "data",
-        "hostPath": {"path": str(site.directory)},
-    }
-    config.GraderPod.max_grading_time = 300
-    return config
+    return settings_of(site, kubeconfig, namespace)
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_what_no_cluster_takes_is_told_when_the_config_is_loaded_and_recorded(
         site.grade(submission, KubeAutogradeExecutor, settings)
     assert told in str(error.value)
     # The service would leave it pending for ever.
-    graded = site._read(submission, executor=None)  # type: ignore[arg-type]
+    graded = site.read(submission)
     assert graded.status == "grading_failed"
     assert graded.log.startswith("Your submission could not be graded. It is not your fault")
     assert told in graded.log.partition("For the course's staff: ")[2]

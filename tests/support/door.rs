@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 #[derive(Clone, Default)]
 pub struct Door {
     forbidden: Vec<(Method, &'static str)>,
+    forbidden_ends: Vec<(Method, &'static str)>,
     date: Option<&'static str>,
     seen: Arc<Mutex<Vec<String>>>,
     before: Option<Arc<Before>>,
@@ -27,6 +28,12 @@ impl Door {
     /// Requests with this method, whose path contains this, are forbidden.
     pub fn forbid(mut self, method: Method, part: &'static str) -> Self {
         self.forbidden.push((method, part));
+        self
+    }
+
+    /// Requests with this method, whose path ends with this, are forbidden.
+    pub fn forbid_end(mut self, method: Method, end: &'static str) -> Self {
+        self.forbidden_ends.push((method, end));
         self
     }
 
@@ -72,7 +79,9 @@ impl Door {
         let path = request.uri().path().to_owned();
         let is_forbidden =
             |(method, part): &(Method, &str)| method == request.method() && path.contains(part);
-        if self.forbidden.iter().any(is_forbidden) {
+        let is_end =
+            |(method, end): &(Method, &str)| method == request.method() && path.ends_with(end);
+        if self.forbidden.iter().any(is_forbidden) || self.forbidden_ends.iter().any(is_end) {
             // As the real server words it.
             let status = json!({
                 "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Forbidden",

@@ -3,6 +3,7 @@
 
 pub mod door;
 pub mod owners;
+pub mod played;
 pub mod raw;
 pub mod scene;
 

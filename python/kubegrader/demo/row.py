@@ -91,7 +91,7 @@ class Row:
     @classmethod
     def of(cls, graded: Graded, expected: Expected) -> Row:
         """Join what the database and the executor say, and compare it with what must be."""
-        executor = graded.executor
+        executor: object = graded.executor
         outcome = executor.outcome if isinstance(executor, Judged) else None
         verdict = executor.verdict if isinstance(executor, Judged) else None
         if verdict is None and outcome is not None:

@@ -60,7 +60,7 @@ class ExecutorClass(Protocol):
 
 @dataclass(frozen=True)
 class Graded:
-    """What the database says after a grading, and the executor that did it."""
+    """What the database says of a submission, and the executor that graded it."""
 
     submission: int
     """The submission's id."""
@@ -72,7 +72,8 @@ class Graded:
     max_score: float
     log: str
     """The grading log that the student may read; empty when none was stored."""
-    executor: Executor
+    executor: Executor | None
+    """None where a process of its own graded it."""
 
 
 class Site:
@@ -158,7 +159,7 @@ class Site:
             started = executor.start()
             if inspect.isawaitable(started):
                 run_alone(started)
-        return self._read(submission_id, executor)
+        return self.read(submission_id, executor)
 
     async def grade_async(
         self, submission_id: int, executor_class: ExecutorClass, config: Config
@@ -174,7 +175,7 @@ class Site:
             started = executor.start()
             if started is not None:
                 await started
-        return self._read(submission_id, executor)
+        return self.read(submission_id, executor)
 
     def _executor(
         self, session: Session, submission_id: int, executor_class: ExecutorClass, config: Config
@@ -185,7 +186,7 @@ class Site:
             raise KeyError(submission_id)
         return executor_class(str(self.directory), submission, config=config)
 
-    def _read(self, submission_id: int, executor: Executor) -> Graded:
+    def read(self, submission_id: int, executor: Executor | None = None) -> Graded:
         """Read the outcome in a new session: what was not committed does not count."""
         with self._sessions() as session:
             stored: Any = session.get(Submission, submission_id)

@@ -307,7 +307,7 @@ impl ContainerEntry<'_> {
         for (field, value) in fields {
             match field.as_str() {
                 "name" | "when" | "restartable" | "state" => {}
-                "lastState" => new["lastState"] = value.clone(),
+                "lastState" => self.remember(&mut new, value),
                 _ => json_patch::merge(&mut new, &json!({field: value})),
             }
         }
@@ -356,6 +356,17 @@ impl ContainerEntry<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Sets the state before this one.
+    fn remember(&self, new: &mut Value, state: &Value) {
+        new["lastState"] = state.clone();
+        if let Some(ended) = new["lastState"].get_mut("terminated") {
+            let mut ended = ended.take();
+            self.identify(new);
+            fill(&mut ended, "containerID", new["containerID"].clone());
+            new["lastState"]["terminated"] = ended;
+        }
     }
 
     fn end(&self, new: &mut Value, detail: &mut Value, code: i64) {

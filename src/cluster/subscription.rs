@@ -1,0 +1,184 @@
+//! The news of one pod: from the shared watch, or, where that is forbidden or fails, from reading the pod again and again:
+//! quickly at first, then at the site's `poll_interval`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Api;
+use kube::core::Status;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::retry::Failure;
+use super::watch::{Sight, Told, Watch};
+use super::{Connection, locked};
+use crate::pod_view::PodView;
+
+/// How long a read of a pod is tried.
+const READ: Duration = Duration::from_secs(5);
+/// How long a pod's create waits for the watch to be open.
+const OPENING: Duration = Duration::from_secs(2);
+/// The first pause between two reads of a pod that no watch tells of.
+const FIRST_POLL: Duration = Duration::from_millis(50);
+
+/// What is new about a pod.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Its state.
+    Pod(Arc<PodView>),
+    /// It is no longer there; its last state where one was seen.
+    Gone(Option<Arc<PodView>>),
+}
+
+/// News about one pod.
+#[derive(Debug)]
+pub struct Subscription {
+    watch: Arc<Watch>,
+    slot: watch::Receiver<Told>,
+    sight: watch::Receiver<Sight>,
+    connection: Arc<Connection>,
+    namespace: String,
+    name: String,
+    pause: Duration,
+    /// A list did not show the pod: it is gone, or newer than the list.
+    unsure: bool,
+    /// The watch may not tell of the pod at all.
+    reads: bool,
+    began: Instant,
+}
+
+impl Subscription {
+    /// `None` when the watch has ended.
+    pub(super) fn new(
+        watch: Arc<Watch>,
+        connection: &Arc<Connection>,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Self> {
+        let slot = {
+            let mut slots = locked(&watch.slots);
+            let slot = slots.as_mut()?.entry(name.to_owned());
+            slot.or_insert_with(|| watch::channel(Told::Nothing).0)
+                .subscribe()
+        };
+        Some(Self {
+            sight: watch.sight.clone(),
+            watch,
+            slot,
+            connection: Arc::clone(connection),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            pause: FIRST_POLL,
+            unsure: false,
+            reads: false,
+            began: Instant::now(),
+        })
+    }
+
+    /// Reads the pod besides what the watch tells: it may lack the label that the watch goes by.
+    pub fn read_always(&mut self) {
+        self.reads = true;
+    }
+
+    /// Waits until the watch is open, so that a pod created from now on cannot be missed; not for long, since a pod
+    /// can be run without it.
+    pub async fn opened(&mut self) {
+        let opened = self.sight.wait_for(|sight| *sight != Sight::Opening);
+        // Late or never: the pod is read instead.
+        let _ = timeout(OPENING, opened).await;
+    }
+
+    /// The names of the submission's pods, by the value of its label; `None` where the watch is not live.
+    #[must_use]
+    pub fn pods_of(&self, submission: &str) -> Option<Vec<String>> {
+        let is_live = self.sight.has_changed().is_ok() && *self.sight.borrow() == Sight::Clear;
+        is_live.then(|| self.watch.seen.of(submission))
+    }
+
+    /// The next news: from the watch, or, where it is blind, from reading the pod after a pause that grows up to
+    /// `poll_interval`. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self, poll_interval: Duration) -> News {
+        loop {
+            let blind = self.is_blind();
+            let pause = self.pause.min(poll_interval);
+            tokio::select! {
+                biased;
+                Ok(()) = self.slot.changed() => {
+                    let told = self.slot.borrow_and_update().clone();
+                    match told {
+                        Told::Pod(pod) => return self.heard(News::Pod(pod)),
+                        Told::Gone(pod) => return self.heard(News::Gone(Some(pod))),
+                        Told::Nothing => {}
+                        Told::Unlisted => self.unsure = true,
+                    }
+                }
+                // A change of sight only has to be looked at.
+                Ok(()) = self.sight.changed() => {}
+                () = sleep(pause), if blind || self.unsure || self.reads => {
+                    self.pause = (pause * 3 / 2).min(poll_interval);
+                    if let Ok(news) = self.read(READ).await {
+                        return self.heard(news);
+                    }
+                }
+                else => sleep(pause).await,
+            }
+        }
+    }
+
+    /// Whether the watch tells nothing: it has ended, failed, or was never opened.
+    fn is_blind(&mut self) -> bool {
+        if self.sight.has_changed().is_err() {
+            return true;
+        }
+        match *self.sight.borrow_and_update() {
+            Sight::Blind(_) => true,
+            Sight::Opening => self.began.elapsed() >= OPENING,
+            Sight::Clear => false,
+        }
+    }
+
+    fn heard(&mut self, news: News) -> News {
+        self.unsure = false;
+        news
+    }
+
+    /// Reads the pod itself, trying for at most `limit`.
+    ///
+    /// # Errors
+    /// The [`Failure`] of a read that was not answered; a pod that is not there is news and no failure.
+    pub async fn read(&self, limit: Duration) -> Result<News, Failure> {
+        let read = |client| async move {
+            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
+            match pods.get(&self.name).await.map_err(Failure::of) {
+                Ok(pod) => Ok(News::Pod(Arc::new(pod))),
+                Err(Failure::Refused(status)) if is_gone(&status, &self.name) => {
+                    Ok(News::Gone(None))
+                }
+                Err(failure) => Err(failure),
+            }
+        };
+        self.connection.ask(limit, read).await
+    }
+}
+
+/// Whether a 404 is about the pod: one that lacks its node is answered with the node's name.
+fn is_gone(status: &Status, name: &str) -> bool {
+    status.code == 404
+        && status
+            .details
+            .as_ref()
+            .is_none_or(|details| details.name.is_empty() || details.name == name)
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut slots = locked(&self.watch.slots);
+        let Some(slots) = slots.as_mut() else { return };
+        if slots
+            .get(&self.name)
+            .is_some_and(|slot| slot.receiver_count() == 1)
+        {
+            slots.remove(&self.name);
+        }
+    }
+}

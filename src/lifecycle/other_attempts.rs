@@ -1,0 +1,173 @@
+//! The pods of other attempts at a submission, which a process that died has left at work: two pods must never write to
+//! the same folders.
+
+use std::sync::Arc;
+
+use super::{Run, RunOptions, Stop, finish};
+use crate::cluster::retry::{Failure, OUTAGE};
+use crate::cluster::{Cluster, Subscription};
+use crate::error::Result;
+use crate::manifest::{Manifest, labels};
+use crate::name::label_value;
+use crate::owner::Liveness;
+use crate::owner::claim::Holder;
+use crate::pod_view::PodView;
+use crate::step::Steps;
+
+/// How often a pod is read that changes while it is taken over.
+const TRIES: usize = 5;
+
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// With its first attempt, since there is no other.
+    First,
+    /// With its first attempt, after pods of others had been stopped.
+    Cleared,
+    /// With a later attempt, whose pod is at work.
+    Later(u32),
+}
+
+/// Finds the pods of other attempts: from the shared watch, which knows them, else under the names that this run would
+/// give them. The newest is left to be adopted where that is wanted; all others are stopped.
+pub(super) async fn settle(
+    cluster: &Cluster,
+    manifest: &Manifest,
+    options: &RunOptions,
+    steps: &Steps,
+    stop: &Stop,
+) -> Result<Beginning> {
+    let Some(submission) = options
+        .submission
+        .as_deref()
+        .filter(|_| options.uid.is_none())
+    else {
+        return Ok(Beginning::First);
+    };
+    let connection = cluster.connect().await?;
+    let of_pod = |manifest: Manifest, options: RunOptions| {
+        let connection = Arc::clone(&connection);
+        Run::new(cluster, connection, manifest, options, steps, stop.clone())
+    };
+    let first = of_pod(manifest.clone(), options.clone())?;
+    let mut news = first.subscribe();
+    tokio::select! {
+        () = news.opened() => {}
+        () = stop.cancel.cancelled() => return Err(first.cancelled()),
+    }
+    let mut others = first
+        .other_attempts(&news, &label_value(submission))
+        .await?;
+    others.sort_by_key(|(attempt, _)| std::cmp::Reverse(*attempt));
+    let mut beginning = Beginning::First;
+    for (attempt, pod) in others {
+        let is_newest = beginning == Beginning::First;
+        let is_of_use = !pod.is_terminal() || Holder::of(&pod) == Holder::Detached;
+        let goes = pod.metadata.deletion_timestamp.is_some();
+        if options.adopt && is_newest && is_of_use && !goes && attempt > options.attempt {
+            beginning = Beginning::Later(attempt);
+        } else if !pod.is_terminal() {
+            let name = pod.metadata.name.as_deref().unwrap_or_default();
+            let options = RunOptions {
+                attempt,
+                ..options.clone()
+            };
+            let mut other = of_pod(manifest.named(name), options)?;
+            Box::pin(other.stop_other(pod)).await?;
+            if is_newest {
+                beginning = Beginning::Cleared;
+            }
+        }
+    }
+    Ok(beginning)
+}
+
+impl Run {
+    /// The pods of other attempts, with their numbers.
+    async fn other_attempts(
+        &self,
+        news: &Subscription,
+        submission: &str,
+    ) -> Result<Vec<(u32, Arc<PodView>)>> {
+        let names = news
+            .pods_of(submission)
+            .unwrap_or_else(|| self.later_names());
+        let mut found = Vec::new();
+        for name in names.iter().filter(|name| **name != self.name) {
+            let Some(pod) = self.read_other(name).await? else {
+                continue;
+            };
+            let same = |key| pod.label(key) == self.manifest.label(key);
+            let attempt = pod
+                .label(labels::ATTEMPT)
+                .and_then(|number| number.parse().ok());
+            if let Some(attempt) = attempt
+                && attempt != self.options.attempt
+                && same(labels::INSTANCE)
+                && same(labels::SUBMISSION)
+            {
+                found.push((attempt, Arc::new(pod)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The names that later attempts would have.
+    fn later_names(&self) -> Vec<String> {
+        let first = self.options.attempt;
+        let later = 1..self.options.max_attempts;
+        let number = |after: u32| first.saturating_add(after);
+        later
+            .map(|after| self.manifest.for_attempt(number(after)).name().to_owned())
+            .collect()
+    }
+
+    /// A pod by its name; `None` where there is none, or it may not be read.
+    async fn read_other(&self, name: &str) -> Result<Option<PodView>> {
+        let read = |client| async move {
+            let pods: kube::Api<PodView> = kube::Api::namespaced(client, &self.namespace);
+            pods.get_opt(name).await.map_err(Failure::of)
+        };
+        let reading = Box::pin(self.connection.ask(OUTAGE, read));
+        let read = tokio::select! {
+            read = reading => read,
+            () = self.cancel.cancelled() => return Err(self.cancelled()),
+        };
+        match read {
+            Ok(pod) => Ok(pod),
+            Err(Failure::Refused(_)) => Ok(None),
+            Err(failure) => {
+                Err(failure.into_error("reading pod", &self.object(), self.connection.server()))
+            }
+        }
+    }
+
+    /// Stops this attempt's pod, unless its owner lives, and waits until nothing of it runs any more.
+    async fn stop_other(&mut self, mut pod: Arc<PodView>) -> Result<()> {
+        let mut news = self.subscribe();
+        for _ in 0..TRIES {
+            if pod.metadata.deletion_timestamp.is_none() {
+                if let Liveness::Alive(owner) = self.owner_of(&pod).await? {
+                    return Err(self.taken_by(&owner));
+                }
+                self.claim().await?;
+                if self.take_over(&pod).await?.is_some() {
+                    self.steps.warn(
+                        "stopping the pod of another attempt, which an earlier run left at work",
+                    );
+                    self.delete_pod(pod.uid(), finish::AT_ONCE).await;
+                } else {
+                    // It has changed: perhaps somebody else has taken it.
+                    match self.read_other(&self.name).await? {
+                        Some(now) if now.uid() == pod.uid() => pod = Arc::new(now),
+                        _ => return Ok(()),
+                    }
+                    continue;
+                }
+            }
+            self.wait_until_gone(&mut news, pod.uid()).await;
+            return Ok(());
+        }
+        Err(self.taken_by("it changes faster than it can be taken over"))
+    }
+}

@@ -1,0 +1,146 @@
+"""Celery workers of grader-service as processes, and the tasks that are sent to them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from pods import names, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from kubegrader.demo.site import Site
+    from kubernetes.client import CoreV1Api
+    from traitlets.config import Config
+
+TASK = "grader_service.autograding.celery.tasks.autograde_task"
+
+CONFIG = """\
+from kubegrader.executor import KubeAutogradeExecutor
+
+c = get_config()
+c.GraderService.grader_service_dir = {directory!r}
+c.GraderService.db_url = "sqlite:///{directory}/grader.db?timeout=60"
+c.RequestHandlerConfig.autograde_executor_class = KubeAutogradeExecutor
+c.CeleryApp.conf = {celery!r}
+c.CeleryApp.worker_kwargs = {worker!r}
+c.KubeAutogradeExecutor.update({traits!r})
+c.GraderPod.max_grading_time = 300
+"""
+
+MODULE = "grader_service.autograding.celery.worker"
+START = {
+    # Nothing in grader-service patches the process: a site that uses gevent starts it like this.
+    "gevent": [sys.executable, "-m", "gevent.monkey", "--module", MODULE],
+}
+
+
+def celery_settings(folder: Path) -> dict[str, Any]:
+    """Give what both ends of the queue have to know."""
+    for name in ("queue", "processed"):
+        (folder / name).mkdir(exist_ok=True)
+    return {
+        "broker_url": "filesystem://",
+        "broker_transport_options": {
+            "data_folder_in": str(folder / "queue"),
+            "data_folder_out": str(folder / "queue"),
+            "processed_folder": str(folder / "processed"),
+            "control_folder": str(folder / "control"),
+        },
+        "result_backend": None,
+        "worker_hijack_root_logger": False,
+        "broker_connection_retry_on_startup": True,
+    }
+
+
+class Worker:
+    """A worker's process, its queue's folder, and the site whose submissions it grades."""
+
+    def __init__(
+        self,
+        folder: Path,
+        site: Site,
+        settings: Config,
+        *,
+        pool: str,
+        concurrency: int = 4,
+        more: str = "",
+    ) -> None:
+        self.site = site
+        self.pool = pool
+        self._log = folder / "worker.log"
+        self.celery = Celery(set_as_current=False)
+        self.celery.conf.update(celery_settings(folder))
+        worker = {"pool": pool, "concurrency": concurrency, "loglevel": "INFO"}
+        config = CONFIG.format(
+            directory=str(site.directory),
+            celery=celery_settings(folder),
+            worker=worker,
+            traits=dict(settings.KubeAutogradeExecutor),
+        )
+        (folder / "grader_service_config.py").write_text(config + more)
+        self._command = [
+            *START.get(pool, [sys.executable, "-m", MODULE]),
+            "-f",
+            str(folder / "grader_service_config.py"),
+        ]
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def wait_until_ready(self) -> None:
+        """Wait until it listens: a signal that comes earlier meets no handler."""
+        until(lambda: "ready." in self.log, 120)
+
+    def send(self, submission: int) -> None:
+        """Send a grading."""
+        self.celery.send_task(TASK, args=[1, 1, submission])
+
+    def end(self, signal_: signal.Signals = signal.SIGTERM, patience: float = 60) -> int:
+        """Send a signal, and give the exit code."""
+        self.process.send_signal(signal_)
+        return self.process.wait(patience)
+
+    def status(self, submission: int) -> tuple[str, float | None]:
+        graded = self.site.read(submission)
+        return graded.status, graded.score
+
+    def is_graded(self, *submissions: int) -> bool:
+        return all(self.status(submission)[0] != "pending" for submission in submissions)
+
+
+@contextmanager
+def running(*arguments: Any, **options: Any) -> Iterator[Worker]:
+    """A worker that is killed at the end, with all that it forked, if it still runs."""
+    worker = Worker(*arguments, **options)
+    try:
+        worker.wait_until_ready()
+        yield worker
+    except BaseException:
+        print(worker.log[-6000:])  # noqa: T201  # pytest shows it with the failure
+        raise
+    finally:
+        if worker.process.poll() is None:
+            try:
+                worker.end(patience=20)
+            except subprocess.TimeoutExpired:
+                worker.end(signal.SIGKILL)
+
+
+def no_pods(api: CoreV1Api, namespace: str) -> bool:
+    return names(api, namespace) == []
