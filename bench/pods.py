@@ -6,15 +6,16 @@ import time
 from typing import Any
 
 CONTAINER = "autograde"
-CONTENDER_LABEL = "bench.kubegrader/contender"
+SCHEDULER = "none"
+"""A scheduler that does not exist."""
 
 
-def pod(name: str, contender: str) -> dict[str, Any]:
+def pod(name: str) -> dict[str, Any]:
     """Make a pod that waits for a scheduler which does not exist."""
     return {
-        "metadata": {"name": name, "labels": {CONTENDER_LABEL: contender}},
+        "metadata": {"name": name},
         "spec": {
-            "schedulerName": "none",
+            "schedulerName": SCHEDULER,
             "restartPolicy": "Never",
             "containers": [{"name": CONTAINER, "image": "bench.invalid/none:1"}],
         },

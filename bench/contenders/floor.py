@@ -7,9 +7,9 @@ import json
 import re
 import time
 
-from bench.peers.bare import Bare
-from bench.peers.contender import AsyncEnds, Moments
-from bench.peers.pods import pod
+from bench.bare import Bare
+from bench.contender import AsyncEnds, Moments
+from bench.pods import pod
 
 NAME = re.compile(rb'"name":"([^"]*)"')
 SUCCEEDED = b'"phase":"Succeeded"'
@@ -45,10 +45,6 @@ class Floor:
             await self._client.request("GET", f"{self._path}/{name}/log")
         await self._client.request("DELETE", f"{self._path}/{name}?gracePeriodSeconds=0")
         return Moments(seen, time.monotonic())
-
-    async def close(self) -> None:
-        self._watch.cancel()
-        self._client.close()
 
 
 class FloorWithLog(Floor):

@@ -8,8 +8,8 @@ from typing import Any
 
 from kubernetes_asyncio import client, config, watch
 
-from bench.peers.contender import ENDS, AsyncEnds, Moments
-from bench.peers.pods import pod
+from bench.contender import ENDS, AsyncEnds, Moments
+from bench.pods import pod
 
 
 class Each:
@@ -45,9 +45,6 @@ class Each:
                     return time.monotonic()
         raise RuntimeError(f"the watch of {name} has ended")
 
-    async def close(self) -> None:
-        await self._client.close()
-
 
 class Shared(Each):
     """One watch for all."""
@@ -70,7 +67,3 @@ class Shared(Each):
 
     async def _end_of(self, name: str) -> float:
         return await self._ends.expect(name)
-
-    async def close(self) -> None:
-        self._watch.cancel()
-        await super().close()

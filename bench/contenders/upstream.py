@@ -11,8 +11,8 @@ from typing import Any
 from grader_service.autograding.kube.kube_grader import KubeAutogradeExecutor
 from traitlets.config import Config
 
-from bench.peers.contender import Moments
-from bench.peers.pods import SCHEDULER
+from bench.contender import Moments
+from bench.pods import SCHEDULER
 
 from .upstream_submission import FOLDER, settings, submission
 
@@ -54,9 +54,6 @@ class Default:
         executor.pod_name = name
         executor._run()  # noqa: SLF001
         return Moments(executor.seen, time.monotonic())
-
-    def close(self) -> None:
-        """Nothing is kept between the runs."""
 
 
 class EachSecond(Default):

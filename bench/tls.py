@@ -19,6 +19,7 @@ def relax() -> None:
         from urllib3.util import ssl_
     except ImportError:
         return
+    module: Any
     for module in (ssl_, connection):
         make = module.create_urllib3_context
         module.create_urllib3_context = _relaxed(make)

@@ -11,8 +11,8 @@ from typing import Any
 from grader_service.autograding.kube import kube_grader
 from traitlets.config import Config
 
-from bench.peers.contender import Moments
-from bench.peers.pods import SCHEDULER
+from bench.contender import Moments
+from bench.pods import SCHEDULER
 
 from .upstream_submission import FOLDER, settings, submission
 
@@ -59,6 +59,3 @@ class Default:
         executor = Timed(FOLDER, submission(name), config=self._config)
         await executor._run()  # noqa: SLF001
         return Moments(executor.seen, time.monotonic())
-
-    async def close(self) -> None:
-        """Nothing is kept between the runs."""

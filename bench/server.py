@@ -1,4 +1,4 @@
-"""The embedded cluster in a process of its own: `python -m bench.peers.server [--forbid-watch]`.
+"""The embedded cluster in a process of its own: `python -m bench.server [--forbid-watch]`.
 
 It prints the path of its kubeconfig, and ends with its input.
 """
@@ -19,9 +19,12 @@ FORBID = "--forbid-watch"
 @contextlib.contextmanager
 def embedded(*, forbid_watch: bool = False) -> Iterator[str]:
     """Start an embedded cluster, give the path of its kubeconfig, and end it."""
-    command = [sys.executable, "-m", "bench.peers.server", *([FORBID] if forbid_watch else [])]
+    command = [sys.executable, "-m", "bench.server", *([FORBID] if forbid_watch else [])]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+    # Ctrl-C is the benchmark's own: it still needs this process to clean up.
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, start_new_session=True
+    ) as process:
         if process.stdout is None or not (line := process.stdout.readline()):
             raise RuntimeError("the embedded cluster did not start; see its message above")
         try:

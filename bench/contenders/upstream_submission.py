@@ -11,7 +11,7 @@ from grader_service.orm.assignment import Assignment
 from grader_service.orm.lecture import Lecture
 from grader_service.orm.submission import Submission
 
-from bench.peers import kubeconfig as kubeconfigs
+from bench import kubeconfig as kubeconfigs
 
 FOLDER = tempfile.gettempdir()
 """What they take for the service's folder; nothing is read there."""

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 import kubegrader
 
-from bench.peers.pods import pod
+from bench.pods import pod
 
-from .kubegrader_run import moments
+from .kubegrader_run import POLL_INTERVAL, moments
 
 if TYPE_CHECKING:
-    from bench.peers.contender import Moments
+    from bench.contender import Moments
 
 
 class Async:
     """A task for each pod."""
-
-    poll_interval = 5.0
 
     def __init__(self, kubeconfig: str, namespace: str) -> None:
         self._cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
@@ -27,8 +25,5 @@ class Async:
         """Nothing to do: all is made on first use."""
 
     async def run(self, name: str) -> Moments:
-        outcome = await self._cluster.run_async(pod(name), poll_interval=self.poll_interval)
+        outcome = await self._cluster.run_async(pod(name), poll_interval=POLL_INTERVAL)
         return moments(outcome, time.monotonic())
-
-    async def close(self) -> None:
-        """Nothing to do: what it shares ends with the cluster."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import kr8s.asyncio
 from kr8s.asyncio.objects import Pod
 
-from bench.peers.contender import PATIENCE, AsyncEnds, Moments
-from bench.peers.pods import pod
+from bench.contender import PATIENCE, AsyncEnds, Moments
+from bench.pods import pod
 
 
 class Each:
@@ -34,9 +35,6 @@ class Each:
         await made.wait("jsonpath='{.status.phase}'=Succeeded", timeout=int(PATIENCE))
         return time.monotonic()
 
-    async def close(self) -> None:
-        """Nothing to do: its connections end with the process."""
-
 
 class Shared(Each):
     """One watch for all."""
@@ -49,7 +47,8 @@ class Shared(Each):
 
     async def _follow(self) -> None:
         async for _, seen in self._api.async_watch("pods", namespace=self._namespace):
-            self._ends.tell(seen.name, seen.raw.get("status", {}).get("phase"))
+            raw: Any = seen.raw
+            self._ends.tell(seen.name, raw.get("status", {}).get("phase"))
 
     async def run(self, name: str) -> Moments:
         self._ends.expect(name)
@@ -57,6 +56,3 @@ class Shared(Each):
 
     async def _end_of(self, made: Pod) -> float:
         return await self._ends.expect(made.name)
-
-    async def close(self) -> None:
-        self._watch.cancel()

@@ -7,10 +7,9 @@ import time
 from typing import Any
 
 import kubernetes
-from urllib3.exceptions import ProtocolError
 
-from bench.peers.contender import Moments, ThreadEnds
-from bench.peers.pods import pod
+from bench.contender import Moments, ThreadEnds
+from bench.pods import pod
 
 CONNECTIONS = 100
 
@@ -31,17 +30,12 @@ class Official:
         self._namespace = namespace
         self._ends = ThreadEnds()
         self._watch = kubernetes.watch.Watch()
-        self._is_closed = False
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
-        try:
-            for event in self._watch.stream(self._api.list_namespaced_pod, self._namespace):
-                seen = event["object"]
-                self._ends.tell(seen.metadata.name, seen.status.phase)
-        except ProtocolError:
-            if not self._is_closed:
-                raise
+        for event in self._watch.stream(self._api.list_namespaced_pod, self._namespace):
+            seen = event["object"]
+            self._ends.tell(seen.metadata.name, seen.status.phase)
 
     def run(self, name: str) -> Moments:
         self._ends.expect(name)
@@ -50,7 +44,3 @@ class Official:
         self._api.read_namespaced_pod_log(name, self._namespace)
         self._api.delete_namespaced_pod(name, self._namespace, grace_period_seconds=0)
         return Moments(seen, time.monotonic())
-
-    def close(self) -> None:
-        self._is_closed = True
-        self._watch.stop()

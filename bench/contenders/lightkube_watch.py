@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from lightkube import AsyncClient, KubeConfig
 from lightkube.resources.core_v1 import Pod
 
-from bench.peers.contender import ENDS, AsyncEnds, Moments
-from bench.peers.pods import pod
+from bench.contender import ENDS, AsyncEnds, Moments
+from bench.pods import pod
 
 
 class Each:
@@ -23,7 +24,8 @@ class Each:
         self._client = AsyncClient(self._config.get(), namespace=self._namespace)
 
     async def run(self, name: str) -> Moments:
-        await self._client.create(Pod.from_dict(pod(name)))
+        made: Any = Pod.from_dict(pod(name))
+        await self._client.create(made)
         seen = await self._end_of(name)
         [line async for line in self._client.log(name)]
         await self._client.delete(Pod, name, grace_period=0)
@@ -34,9 +36,6 @@ class Each:
             if seen.status and seen.status.phase in ENDS:
                 return time.monotonic()
         raise RuntimeError(f"the watch of {name} has ended")
-
-    async def close(self) -> None:
-        await self._client.close()
 
 
 class Shared(Each):
@@ -59,7 +58,3 @@ class Shared(Each):
 
     async def _end_of(self, name: str) -> float:
         return await self._ends.expect(name)
-
-    async def close(self) -> None:
-        self._watch.cancel()
-        await super().close()

@@ -6,37 +6,25 @@ import asyncio
 import contextlib
 import gc
 import resource
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 TICK = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """A moment's use."""
-
-    rss: int
-    """Bytes that are resident."""
-    pss: int
-    """The same, with shared pages counted by their share."""
-    cpu: float
-    """Seconds of CPU so far, user and system."""
-    at: float
-    """When that was, by CLOCK_MONOTONIC."""
-
-
-def usage() -> Usage:
-    """Look at this process."""
-    gc.collect()
-    sizes = {"Rss": 0, "Pss": 0}
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-        key, _, rest = line.partition(":")
-        if key in sizes:
-            sizes[key] = int(rest.split()[0]) * 1024
+def cpu() -> float:
+    """Give the seconds of CPU so far, user and system."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    return Usage(sizes["Rss"], sizes["Pss"], used.ru_utime + used.ru_stime, time.monotonic())
+    return used.ru_utime + used.ru_stime
+
+
+def resident() -> int:
+    """Give the bytes that are resident (RSS), after a collection of garbage."""
+    gc.collect()
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/self/status names no VmRSS")
 
 
 @dataclass(slots=True)
