@@ -4,7 +4,7 @@
 //!
 //! - [`image`]: the image for a lecture and an assignment;
 //! - [`request`] -> [`manifest`]: a submission's traits become a Pod ([`typed`], [`name`] check their parts, [`security`],
-//!   [`resources`] and [`overlay`] are parts of it);
+//!   [`resources`] and [`overlay`] are parts of it), [`packed`] while it is waited for;
 //! - [`lifecycle`]: create or adopt, observe, read the log, delete: the only state machine;
 //!   - [`cluster`]: all that talks to an API server;
 //!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container): a Pod's status
@@ -29,6 +29,7 @@ pub mod manifest;
 pub mod name;
 pub mod overlay;
 pub mod owner;
+pub mod packed;
 pub mod pod_view;
 #[cfg(feature = "python")]
 mod python;

@@ -32,7 +32,7 @@ pub mod annotations {
 }
 
 /// A Pod's manifest, checked as far as that can be done without a cluster.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Manifest {
     pod: Map<String, Value>,
 }
@@ -254,6 +254,13 @@ impl Manifest {
     #[must_use]
     pub fn to_value(&self) -> Value {
         Value::Object(self.pod.clone())
+    }
+
+    /// The Pod as the text of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings as keys and no floats that JSON lacks: nothing here can fail to be written.
+        serde_json::to_vec(&self.pod).unwrap_or_default()
     }
 }
 

@@ -7,12 +7,13 @@ use log::Level;
 
 use crate::lifecycle::RunOptions;
 
-type Sink = dyn Fn(Level, &str) + Send + Sync;
+type Sink = dyn Fn(Level, String) + Send + Sync;
 
 /// Where the lines go; by default to the `log` crate, under the target `kubegrader`.
 #[derive(Clone)]
 pub struct Steps {
     sink: Arc<Sink>,
+    least: Level,
     about: Arc<str>,
 }
 
@@ -30,11 +31,18 @@ impl fmt::Debug for Steps {
 
 impl Steps {
     /// Lines that go to `sink`.
-    pub fn new(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
+    pub fn new(sink: impl Fn(Level, String) + Send + Sync + 'static) -> Self {
         Self {
             sink: Arc::new(sink),
+            least: Level::Info,
             about: "".into(),
         }
+    }
+
+    /// The same without lines of a lower level.
+    #[must_use]
+    pub fn from(self, least: Level) -> Self {
+        Self { least, ..self }
     }
 
     /// The same sink, with each line saying which pod it is about.
@@ -49,6 +57,7 @@ impl Steps {
         };
         Self {
             sink: Arc::clone(&self.sink),
+            least: self.least,
             about: about.into(),
         }
     }
@@ -58,6 +67,7 @@ impl Steps {
     pub(crate) fn of_namespace(&self, namespace: &str) -> Self {
         Self {
             sink: Arc::clone(&self.sink),
+            least: self.least,
             about: format!("namespace {namespace}").into(),
         }
     }
@@ -74,19 +84,19 @@ impl Steps {
 
     /// One step, one line: what a cluster or a container said in it cannot end the line or steer a terminal.
     fn tell(&self, level: Level, step: &str) {
-        let shown = |c: char| {
+        if level > self.least {
+            return;
+        }
+        let mut line = String::with_capacity(self.about.len() + 2 + step.len());
+        line.push_str(&self.about);
+        line.push_str(": ");
+        line.extend(step.chars().map(|c| {
             if c.is_control() {
                 char::REPLACEMENT_CHARACTER
             } else {
                 c
             }
-        };
-        let line: String = self
-            .about
-            .chars()
-            .chain(": ".chars())
-            .chain(step.chars().map(shown))
-            .collect();
-        (self.sink)(level, &line);
+        }));
+        (self.sink)(level, line);
     }
 }

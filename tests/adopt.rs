@@ -80,9 +80,9 @@ fn owner_of(pod: &Value) -> &str {
 fn listening() -> (Steps, Arc<Mutex<String>>) {
     let lines = Arc::<Mutex<String>>::default();
     let told = Arc::clone(&lines);
-    let steps = Steps::new(move |_, line| {
+    let steps = Steps::new(move |_, line: String| {
         let mut told = told.lock().unwrap();
-        told.push_str(line);
+        told.push_str(&line);
         told.push('\n');
     });
     (steps, lines)
@@ -296,7 +296,7 @@ async fn a_detached_pod_stays_and_the_next_run_adopts_it_at_whatever_point_it_is
         let (outcome, ()) = tokio::join!(running, ending);
         let outcome = outcome.unwrap();
         assert_eq!(outcome.verdict.cause, Cause::Completed);
-        assert_eq!(outcome.pod["metadata"]["uid"], left["metadata"]["uid"]);
+        assert_eq!(outcome.pod()["metadata"]["uid"], left["metadata"]["uid"]);
         assert_eq!(pod(&embedded).await["code"], 404);
     }
 }

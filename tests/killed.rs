@@ -141,7 +141,7 @@ async fn client() {
         return;
     };
     let client = deadly_client(Path::new(&kubeconfig), &point).await;
-    let steps = Steps::new(move |_, line| {
+    let steps = Steps::new(move |_, line: String| {
         let step = line
             .rsplit_once("pod default/p: ")
             .map_or("", |(_, step)| step);

@@ -80,10 +80,10 @@ async fn the_pod_of_a_later_attempt_is_adopted_and_the_run_goes_on_from_there() 
         let (outcome, ()) = tokio::join!(running, ending);
         let outcome = outcome.unwrap();
         assert_eq!(
-            (outcome.verdict.cause, outcome.attempt),
+            (outcome.verdict.cause.clone(), outcome.attempt),
             (Cause::Completed, 2)
         );
-        assert_eq!(outcome.pod["metadata"]["uid"], left["metadata"]["uid"]);
+        assert_eq!(outcome.pod()["metadata"]["uid"], left["metadata"]["uid"]);
         assert!(prepared.lock().unwrap().is_empty());
         assert_eq!(names(&embedded).await, [""; 0]);
     }
@@ -131,7 +131,7 @@ async fn where_the_folders_were_laid_anew_a_later_attempts_pod_is_gone_before_th
         let (outcome, ()) = tokio::join!(running, playing);
         let outcome = outcome.unwrap();
         assert_eq!(
-            (outcome.verdict.cause, outcome.attempt),
+            (outcome.verdict.cause.clone(), outcome.attempt),
             (Cause::Completed, 1)
         );
         assert_eq!(names(&embedded).await, [""; 0]);

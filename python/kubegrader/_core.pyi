@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 from typing_extensions import Self, Unpack, disjoint_base
 
 __all__ = [
+    "Bell",
     "Cluster",
     "EmbeddedCluster",
     "Faults",
@@ -45,6 +46,8 @@ class RunOptions(TypedDict, total=False):
     """The installation that the pod belongs to; its pods share one watch. Default ``default``."""
     submission: str | None
     """The submission that the pod grades: a label, and a word in each line of the log."""
+    lecture: str | None
+    """The submission's lecture: where pods queue for `max_pods`, lectures go in turn."""
     attempt: int
     """The attempt at the submission, from 1."""
     max_attempts: int
@@ -196,6 +199,13 @@ class PodRun:
     def done(self) -> bool:
         """Whether the run has ended."""
 
+    @property
+    def queue_position(self) -> int | None:
+        """The place in the queue for `max_pods`, from 1: how many are let in up to this one.
+
+        None when the run does not queue.
+        """
+
     def wait(self) -> Outcome:
         """Wait for the end, without the GIL.
 
@@ -227,6 +237,19 @@ class PodRun:
         True when it is done. False when the run had ended, or goes on: because it names no
         submission, the pod may not be marked, or it took longer.
         """
+
+    def _ring(self, bell: Bell, token: int) -> None: ...
+
+@final
+class Bell:
+    """Runs that have ended, for one event loop."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int:
+        """The file descriptor that is readable while there are any."""
+
+    def take(self, limit: int) -> list[int]:
+        """Give the tokens of at most `limit` of them."""
 
 @final
 class Reaped:
@@ -272,7 +295,18 @@ class Cluster:
         context: str | None = None,
         kubeconfig: str | os.PathLike[str] | None = None,
         namespace: str | None = None,
+        *,
+        max_pods: int | None = None,
+        max_pods_in_namespace: int | None = None,
     ) -> Self: ...
+    @property
+    def max_pods(self) -> int | None:
+        """How many pods of this object are in flight at most; the others queue. None: no limit."""
+
+    @property
+    def max_pods_in_namespace(self) -> int | None:
+        """The same for each namespace."""
+
     @property
     def context(self) -> str | None:
         """The context that was asked for."""

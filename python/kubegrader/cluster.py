@@ -22,6 +22,10 @@ class Cluster(_core.Cluster):
     used where there is one, else ``$KUBECONFIG`` or ``~/.kube/config``. One object serves any
     number of runs at once, from any thread, and survives a fork; its runs share connections and
     watches.
+
+    `max_pods` and `max_pods_in_namespace`: how many pods may be in flight at once, in all and in
+    each namespace; None or 0 is no limit. The others queue: lectures (``lecture=``) go in turn, and
+    `PodRun.queue_position` tells the place. That time counts as queued.
     """
 
     async def run_async(
@@ -31,11 +35,23 @@ class Cluster(_core.Cluster):
 
         Cancelling the task deletes the pod.
         """
-        outcome: Outcome = await self.submit(pod, **options).wait_async()
-        return outcome
+        from . import event_loop  # imports asyncio
+
+        await event_loop.turn()
+        return await event_loop.ended(self.submit(pod, **options))
 
 
 @functools.cache
-def shared_cluster(context: str | None, kubeconfig: str | None) -> Cluster:
+def shared_cluster(
+    context: str | None,
+    kubeconfig: str | None,
+    max_pods: int | None = None,
+    max_pods_in_namespace: int | None = None,
+) -> Cluster:
     """Give the cluster that all executors of this process share, so that they share its watch."""
-    return Cluster(context=context, kubeconfig=kubeconfig)
+    return Cluster(
+        context=context,
+        kubeconfig=kubeconfig,
+        max_pods=max_pods,
+        max_pods_in_namespace=max_pods_in_namespace,
+    )

@@ -172,7 +172,9 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         return hooks.pre_spawn(self, pod)
 
     def _cluster(self) -> Any:
-        return shared_cluster(self.kube_context, self.kubeconfig)
+        return shared_cluster(
+            self.kube_context, self.kubeconfig, self.max_pods, self.max_pods_in_namespace
+        )
 
     def _run_options(self) -> RunOptions:
         options: RunOptions = {
@@ -180,6 +182,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             "namespace": self.namespace if self.trait_has_value("namespace") else None,
             "start_timeout": self.start_timeout,
             "submission": str(self.submission.id),
+            "lecture": str(self.lecture.code),
             # The folders were laid anew for this run: a pod of an earlier one writes elsewhere.
             "adopt": False,
             "log_limit": self.log_limit,

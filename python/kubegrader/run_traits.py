@@ -90,6 +90,27 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
+    max_pods = Integer(
+        None,
+        allow_none=True,
+        min=0,
+        help="""
+        How many pods of this process may be in flight at once; None or 0: no limit.
+
+        The others queue, and lectures go in turn. That time is not the student's. A celery worker
+        with the pool prefork has a process for each grading: limit them by its concurrency.
+        """,
+    ).tag(config=True)
+
+    max_pods_in_namespace = Integer(
+        None,
+        allow_none=True,
+        min=0,
+        help="""
+        The same for each namespace, for a site whose lectures have one of their own.
+        """,
+    ).tag(config=True)
+
     mem_guarantee = ByteSpecification(
         None,
         allow_none=True,

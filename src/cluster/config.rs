@@ -12,6 +12,7 @@ use tower::timeout::TimeoutLayer;
 use tower::util::{AndThenLayer, MapRequestLayer};
 use tower::{BoxError, ServiceBuilder};
 
+use super::admission::MaxPods;
 use super::requests::Requests;
 use super::retry::REQUEST_TIMEOUT;
 use super::retry_after;
@@ -26,6 +27,8 @@ pub struct Options {
     pub context: Option<String>,
     /// The namespace of pods that name none; else the context's or the service account's, else `default`.
     pub namespace: Option<String>,
+    /// The most pods in flight.
+    pub max_pods: MaxPods,
 }
 
 /// How long a connection may take to be made.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kube::{Api, Client};
 
+use super::pace::Pace;
 use super::retry::{Failure, Patience, within};
 use super::watch::Watch;
 use super::{Options, Requests, Subscription, config, locked};
@@ -28,6 +29,7 @@ pub struct Connection {
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
     events_forbidden: AtomicBool,
     owners: Owners,
+    pace: Pace,
 }
 
 /// A client, and how often it was made anew.
@@ -69,6 +71,7 @@ impl Connection {
             watches: Mutex::default(),
             events_forbidden: AtomicBool::new(false),
             owners: Owners::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -134,16 +137,26 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut patience = Patience::new(limit);
+        let mut patience = None;
         let mut renewed = false;
         loop {
+            let turn = self.pace.other().await;
+            // A busy process's wait for its first turn is not the server's time.
+            let patience = patience.get_or_insert_with(|| Patience::new(limit));
             let (client, generation) = self.current();
             // Boxed: a request's future is large, and most of those who ask wait for long.
-            let answer = within(patience.left(), Box::pin(request(client)));
-            let failure = match answer.await {
-                Ok(answer) => return Ok(answer),
+            let answer = within(patience.left(), Box::pin(request(client))).await;
+            drop(turn);
+            let failure = match answer {
+                Ok(answer) => {
+                    self.pace.answered();
+                    return Ok(answer);
+                }
                 Err(failure) => failure,
             };
+            if failure.code().is_some() {
+                self.pace.answered();
+            }
             if matches!(failure, Failure::Unauthorized(_)) && !renewed {
                 renewed = true;
                 if matches!(self.renew(generation).await, Ok(true)) {
@@ -194,6 +207,11 @@ impl Connection {
     /// What is known of the owners of pods.
     pub(crate) const fn owners(&self) -> &Owners {
         &self.owners
+    }
+
+    /// How fast pods are created.
+    pub(crate) const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Notes that events may not be read; true the first time.

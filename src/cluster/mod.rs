@@ -1,9 +1,11 @@
 //! All that talks to an API server: credentials, requests and their repetition, the shared watch, logs.
 
+pub mod admission;
 mod config;
 mod connection;
 pub mod doomed;
 pub mod logs;
+mod pace;
 mod requests;
 pub mod retry;
 mod retry_after;
@@ -20,8 +22,10 @@ use kube::Client;
 use kube::client::Body;
 use tower::BoxError;
 
+pub use admission::{Admission, MaxPods};
 pub use config::Options;
 pub use connection::Connection;
+pub(crate) use pace::Pace;
 pub use requests::Requests;
 pub use subscription::{News, Subscription};
 
@@ -35,6 +39,7 @@ pub struct Cluster {
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     requests: Arc<Requests>,
     process: Arc<Process>,
+    admission: Arc<Admission>,
 }
 
 impl Cluster {
@@ -42,6 +47,7 @@ impl Cluster {
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
+            admission: Admission::new(options.max_pods),
             options,
             connection: tokio::sync::Mutex::default(),
             requests: Arc::default(),
@@ -58,6 +64,7 @@ impl Cluster {
             connection: tokio::sync::Mutex::new(Some(Arc::new(connection))),
             requests: Arc::default(),
             process: Process::current(),
+            admission: Arc::default(),
         }
     }
 
@@ -84,6 +91,19 @@ impl Cluster {
     pub fn owned_by(mut self, process: Arc<Process>) -> Self {
         self.process = process;
         self
+    }
+
+    /// The same cluster with at most so many pods in flight.
+    #[must_use]
+    pub fn with_max_pods(mut self, max: MaxPods) -> Self {
+        self.admission = Admission::new(max);
+        self
+    }
+
+    /// The queue for a place among the pods in flight.
+    #[must_use]
+    pub const fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// The process that owns the pods of this cluster's runs.

@@ -13,6 +13,7 @@ use super::{Outcome, RunOptions, Stop, attempt};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
+use crate::packed::Packed;
 use crate::step::Steps;
 
 /// The pause before the second attempt; it doubles with each further one. A node that has just refused a pod would
@@ -50,7 +51,7 @@ impl fmt::Debug for BeforeAttempt {
 /// own fault, or by the course's, is an [`Outcome`].
 pub async fn run(
     cluster: &Cluster,
-    manifest: Manifest,
+    mut manifest: Manifest,
     mut options: RunOptions,
     steps: &Steps,
     stop: impl Into<Stop>,
@@ -58,17 +59,17 @@ pub async fn run(
     let stop = stop.into();
     let first = options.attempt;
     let last = first.saturating_add(options.max_attempts.saturating_sub(1));
+    // What the first attempt adds to its own is not in it.
+    let original = (options.attempt < last).then(|| Packed::from(&manifest));
     match Box::pin(settle(cluster, &manifest, &options, steps, &stop)).await? {
         Beginning::First => {}
         Beginning::Cleared => options.prepare().await?,
-        Beginning::Later(attempt) => options.attempt = attempt,
+        Beginning::Later(attempt) => {
+            options.attempt = attempt;
+            manifest = manifest.for_attempt(attempt);
+        }
     }
     loop {
-        let manifest = if options.attempt == first {
-            manifest.clone()
-        } else {
-            manifest.for_attempt(options.attempt)
-        };
         let ended = attempt(cluster, manifest, &options, steps, stop.clone()).await;
         match ended {
             Err(Error::Lost { verdict, .. }) if verdict.retryable() && options.attempt < last => {}
@@ -77,6 +78,11 @@ pub async fn run(
         pause(options.attempt - first, &stop.cancel).await;
         options.attempt += 1;
         options.prepare().await?;
+        manifest = original
+            .as_ref()
+            .map(Packed::to_manifest)
+            .unwrap_or_default()
+            .for_attempt(options.attempt);
     }
 }
 

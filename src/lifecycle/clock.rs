@@ -50,8 +50,8 @@ pub(super) enum Expired {
 pub(super) struct Clock {
     start_timeout: Option<Duration>,
     timeout: Option<Duration>,
-    /// When a full quota first refused the pod.
-    pub(super) refused: Option<Instant>,
+    /// Since when the pod queued that was not created yet.
+    pub(super) queued: Option<Instant>,
     pub(super) created: Instant,
     pub(super) scheduled: Option<Instant>,
     pub(super) running: Option<Instant>,
@@ -70,7 +70,7 @@ impl Clock {
         Self {
             start_timeout,
             timeout,
-            refused: None,
+            queued: None,
             created: Instant::now(),
             scheduled: None,
             running: None,
@@ -84,9 +84,9 @@ impl Clock {
         }
     }
 
-    /// Notes that the pod queues for a quota.
-    pub(super) fn queue(&mut self) {
-        self.refused.get_or_insert_with(Instant::now);
+    /// Notes that the pod queues, for a quota, a place or its create's turn.
+    pub(super) fn queue(&mut self, since: Instant) {
+        self.queued.get_or_insert(since);
     }
 
     /// Notes that the API server has accepted the pod.

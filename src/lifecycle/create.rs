@@ -7,21 +7,27 @@ use std::time::Duration;
 use kube::Api;
 use kube::api::{PostParams, Request};
 use kube::core::Status;
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
 use super::quota::Queue;
 use super::{Run, RunOptions, finish};
 use crate::cause::Cause;
 use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::cluster::{Connection, Pace};
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, labels};
 use crate::name::{label_value, unique_id};
 use crate::owner::Liveness;
 use crate::owner::claim::Holder;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
 const STEP: &str = "creating pod";
 
+/// From when on the wait for a create's turn is told as time in a queue.
+const LONG: Duration = Duration::from_millis(10);
 /// How long a pod is looked for whose create was given up.
 const FINDING: Duration = Duration::from_secs(10);
 
@@ -87,15 +93,20 @@ impl Run {
     /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
     async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
+        let connection = Arc::clone(&self.connection);
         let mut queue = Queue::default();
         let (mut reloaded, mut replaced) = (false, false);
         loop {
             if self.cancel.is_cancelled() {
                 return Err(self.cancelled());
             }
-            let generation = self.connection.generation();
-            let failure = match self.post().await {
+            let turn = self.take_turn(&connection, &mut patience).await?;
+            let generation = connection.generation();
+            let posted = self.post().await;
+            drop(turn);
+            let failure = match posted {
                 Ok(pod) => {
+                    connection.pace().accepted();
                     self.owns(&pod, "created");
                     return Ok(None);
                 }
@@ -103,9 +114,10 @@ impl Run {
             };
             if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
                 reloaded = true;
-                self.connection.renew(generation).await?;
+                connection.renew(generation).await?;
                 continue;
             }
+            self.note(&failure, connection.pace(), &mut patience);
             let Some(failure) = queue.wait(self, failure).await? else {
                 patience = Patience::new(OUTAGE);
                 continue;
@@ -141,6 +153,45 @@ impl Run {
         }
     }
 
+    /// Waits until a create may be sent. An outage is not what a busy process makes its creates wait for.
+    async fn take_turn<'a>(
+        &mut self,
+        connection: &'a Connection,
+        patience: &mut Patience,
+    ) -> Result<Option<SemaphorePermit<'a>>> {
+        let asked = Instant::now();
+        let turn = tokio::select! {
+            turn = connection.pace().create() => turn,
+            () = self.cancel.cancelled() => return Err(self.cancelled()),
+        };
+        if asked.elapsed() >= LONG {
+            self.clock.queue(asked);
+            if connection.pace().is_answering() {
+                *patience = Patience::new(OUTAGE);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Slows all creates of the connection down where the server has too many requests.
+    fn note(&mut self, failure: &Failure, pace: &Pace, patience: &mut Patience) {
+        if failure.code().is_some() {
+            pace.answered();
+        }
+        let Failure::Busy(status, retry_after) = failure else {
+            return;
+        };
+        if status.code != 429 {
+            return;
+        }
+        pace.busy(*retry_after);
+        if pace.has_accepted(OUTAGE) {
+            // It is busy with others' creates, and this one's turn comes.
+            self.clock.queue(Instant::now());
+            *patience = Patience::new(OUTAGE);
+        }
+    }
+
     /// Looks for the pod of a create that was given up: one that was applied after all is ours to delete.
     async fn find_lost(&mut self) {
         let pods = self.connection.pods(&self.namespace);
@@ -170,7 +221,7 @@ impl Run {
             ..PostParams::default()
         };
         let url = format!("/api/v1/namespaces/{}/pods", self.namespace);
-        let body = self.manifest.to_value().to_string().into_bytes();
+        let body = self.manifest.to_json();
         let mut request = Request::new(url)
             .create(&params, body)
             .map_err(|error| Failure::Hopeless(error.to_string()))?;
@@ -297,6 +348,7 @@ impl Run {
             under_way.owns(&self.uid);
         }
         self.clock.create();
+        self.sent = Packed::from(&std::mem::take(&mut self.manifest));
         self.steps.info(&format!("{how} (uid {uid})"));
     }
 

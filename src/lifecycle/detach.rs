@@ -3,8 +3,8 @@
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::Run;
 use super::adopt::Marked;
+use super::{Place, Run};
 use crate::error::Error;
 use crate::manifest::{annotations, labels};
 use crate::pod_view::PodView;
@@ -16,6 +16,8 @@ pub struct Stop {
     pub cancel: CancellationToken,
     /// Ends the run and leaves its pod.
     pub detach: Detach,
+    /// Where it is told that the run queues.
+    pub place: Place,
 }
 
 /// The word to leave the pod running.
@@ -32,6 +34,7 @@ impl From<CancellationToken> for Stop {
         Self {
             cancel,
             detach: Detach::default(),
+            place: Place::default(),
         }
     }
 }

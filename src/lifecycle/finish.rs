@@ -57,9 +57,9 @@ impl Run {
             self.options.attempt,
             logs,
             timings,
-            &self.manifest,
+            std::mem::take(&mut self.sent),
             &self.uid,
-            self.last.as_deref(),
+            self.last.take(),
         )
     }
 
@@ -94,7 +94,7 @@ impl Run {
             });
             failed.map(|status| status.name.as_str())
         });
-        failed_init.or_else(|| self.manifest.default_container())
+        failed_init.or_else(|| self.sent.default_container())
     }
 
     /// Deletes our pod; a pod that cannot be deleted is told of and fails nothing.

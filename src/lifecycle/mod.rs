@@ -13,6 +13,7 @@ mod finish;
 mod observe;
 mod other_attempts;
 mod outcome;
+mod queue;
 mod quota;
 mod trouble;
 
@@ -26,13 +27,16 @@ pub use attempts::{BeforeAttempt, run};
 pub use detach::{Detach, Stop};
 pub(crate) use finish::{AT_ONCE, ENDED};
 pub use outcome::{Outcome, Timings};
+pub use queue::Place;
 
 use crate::cause::Blame;
-use crate::cluster::{Cluster, Connection, Subscription};
+use crate::cluster::admission::Permit;
+use crate::cluster::{Admission, Cluster, Connection, Subscription};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::name::is_namespace;
 use crate::owner::Process;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use clock::Clock;
@@ -52,6 +56,8 @@ pub struct RunOptions {
     pub instance: String,
     /// The submission that the pod grades; a later run of the same submission and attempt adopts it.
     pub submission: Option<String>,
+    /// The lecture of the submission: where pods queue, those of one lecture do not wait for all of another.
+    pub lecture: Option<String>,
     /// The attempt at the submission, from 1.
     pub attempt: u32,
     /// How many attempts there may be where the cluster breaks one: evicted, preempted, its node lost, deleted by someone.
@@ -82,6 +88,7 @@ impl Default for RunOptions {
             timeout: None,
             instance: "default".to_owned(),
             submission: None,
+            lecture: None,
             attempt: 1,
             max_attempts: 1,
             before_attempt: None,
@@ -124,12 +131,17 @@ async fn attempt(
 struct Run {
     process: Arc<Process>,
     connection: Arc<Connection>,
+    /// Until the pod is there; then `sent`.
     manifest: Manifest,
+    sent: Packed,
     options: RunOptions,
     steps: Steps,
     cancel: CancellationToken,
     detach: Detach,
     hold: adopt::Hold,
+    admission: Arc<Admission>,
+    permit: Option<Permit>,
+    place: queue::Place,
     namespace: String,
     name: String,
     uid: String,
@@ -174,11 +186,15 @@ impl Run {
             connection,
             clock: Clock::new(options.start_timeout, options.timeout),
             manifest,
+            sent: Packed::default(),
             options,
             steps,
             cancel: stop.cancel,
             detach: stop.detach,
             hold: adopt::Hold::default(),
+            admission: Arc::clone(cluster.admission()),
+            permit: None,
+            place: stop.place,
             namespace,
             name,
             uid: String::new(),
@@ -199,6 +215,7 @@ impl Run {
     }
 
     async fn live(&mut self) -> Result<End> {
+        self.queue_up().await?;
         // Subscribed before the create, so that no event of the pod can be missed.
         let mut news = self.subscribe();
         news.opened().await;

@@ -178,7 +178,7 @@ impl Run {
         if pod.metadata.deletion_timestamp.is_some() {
             self.clock.go(pod.metadata.deletion_grace_period_seconds);
         }
-        let state = judge(&pod, self.manifest.restarts());
+        let state = judge(&pod, self.sent.restarts());
         self.last = Some(pod);
         if self.clock.note(&state) {
             match &state {
@@ -237,7 +237,7 @@ impl Run {
                 let state = self
                     .last
                     .as_ref()
-                    .map(|pod| judge(pod, self.manifest.restarts()));
+                    .map(|pod| judge(pod, self.sent.restarts()));
                 let Some(State::Ended { verdict, .. }) = state else {
                     return Err(self.not_started(String::new()));
                 };

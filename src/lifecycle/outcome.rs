@@ -1,12 +1,13 @@
 //! What came of a pod.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use crate::manifest::Manifest;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::verdict::Verdict;
 
@@ -21,14 +22,15 @@ pub struct Outcome {
     pub logs: Option<String>,
     /// How long everything took.
     pub timings: Timings,
-    /// The Pod as it was sent, with the last status that was seen.
-    pub pod: Value,
+    sent: Packed,
+    uid: String,
+    last: Option<Arc<PodView>>,
 }
 
 /// How long the parts of a run took, in seconds by our own clock, and when they happened, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timings {
-    /// From the create to a node, and the wait for a quota before it.
+    /// From the create to a node, and the wait for a quota, a place or the create's turn before it.
     pub queued: f64,
     /// From a node to a running container.
     pub starting: f64,
@@ -61,7 +63,7 @@ impl Timings {
             .running
             .unwrap_or_else(|| not_seen_running(pod, scheduled, ended));
         let seconds = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64();
-        let queued = seconds(clock.refused.unwrap_or(clock.created), scheduled);
+        let queued = seconds(clock.queued.unwrap_or(clock.created), scheduled);
         let starting = seconds(scheduled, running_since);
         let running = seconds(running_since, ended);
         Self {
@@ -101,26 +103,34 @@ impl Outcome {
         attempt: u32,
         logs: Option<String>,
         timings: Timings,
-        manifest: &Manifest,
+        sent: Packed,
         uid: &str,
-        last: Option<&PodView>,
+        last: Option<Arc<PodView>>,
     ) -> Self {
-        let mut pod = manifest.to_value();
-        pod["metadata"]["uid"] = json!(uid);
-        if let Some(last) = last {
+        Self {
+            verdict,
+            attempt,
+            logs,
+            timings,
+            sent,
+            uid: uid.to_owned(),
+            last,
+        }
+    }
+
+    /// The Pod as it was sent, with the last status that was seen. Made when it is asked for.
+    #[must_use]
+    pub fn pod(&self) -> Value {
+        let mut pod = self.sent.to_value();
+        pod["metadata"]["uid"] = json!(self.uid);
+        if let Some(last) = &self.last {
             pod["metadata"]["resourceVersion"] = json!(last.metadata.resource_version);
             pod["status"] = json!(last.status);
             if let Some(node) = &last.spec.node_name {
                 pod["spec"]["nodeName"] = json!(node);
             }
         }
-        Self {
-            verdict,
-            attempt,
-            logs,
-            timings,
-            pod,
-        }
+        pod
     }
 }
 

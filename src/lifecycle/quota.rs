@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Run;
 use crate::cluster::retry::Failure;
 use crate::error::{Error, Result};
@@ -37,7 +39,7 @@ impl Queue {
             return Ok(Some(failure));
         }
         if self.tries == 0 {
-            run.clock.queue();
+            run.clock.queue(Instant::now());
             run.steps.info(&format!(
                 "queued: the namespace's quota is used up: {failure}"
             ));

@@ -14,7 +14,7 @@ use super::log;
 use super::outcome::PyOutcome;
 use super::pod_run::PyPodRun;
 use super::reap::{self, PyReaped};
-use crate::cluster::{Cluster, Options, locked};
+use crate::cluster::{Cluster, MaxPods, Options, locked};
 use crate::lifecycle::RunOptions;
 use crate::manifest::Manifest;
 use crate::reap::ReapOptions;
@@ -43,22 +43,28 @@ impl PyCluster {
 #[pymethods]
 impl PyCluster {
     #[new]
-    #[pyo3(signature = (context = None, kubeconfig = None, namespace = None))]
+    #[pyo3(signature = (context = None, kubeconfig = None, namespace = None, *, max_pods = None, max_pods_in_namespace = None))]
     fn new(
         context: Option<String>,
         kubeconfig: Option<PathBuf>,
         namespace: Option<String>,
-    ) -> Self {
+        max_pods: Option<i64>,
+        max_pods_in_namespace: Option<i64>,
+    ) -> PyResult<Self> {
         let options = Options {
             kubeconfig,
             context,
             namespace,
+            max_pods: MaxPods {
+                in_process: convert::limit("max_pods", max_pods)?,
+                in_namespace: convert::limit("max_pods_in_namespace", max_pods_in_namespace)?,
+            },
         };
         let cluster = Arc::new(Cluster::new(options.clone()));
-        Self {
+        Ok(Self {
             options,
             cluster: Mutex::new((std::process::id(), cluster)),
-        }
+        })
     }
 
     #[getter]
@@ -78,6 +84,16 @@ impl PyCluster {
     }
 
     #[getter]
+    fn max_pods(&self) -> Option<usize> {
+        self.options.max_pods.in_process
+    }
+
+    #[getter]
+    fn max_pods_in_namespace(&self) -> Option<usize> {
+        self.options.max_pods.in_namespace
+    }
+
+    #[getter]
     fn requests<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (kind, count) in self.cluster().requests().counts() {
@@ -92,7 +108,7 @@ impl PyCluster {
     }
 
     #[pyo3(signature = (pod, *, namespace = None, start_timeout = None, timeout = None, instance = "default".to_owned(),
-                        submission = None, attempt = 1, max_attempts = 1, before_attempt = None, adopt = true, uid = None,
+                        submission = None, lecture = None, attempt = 1, max_attempts = 1, before_attempt = None, adopt = true, uid = None,
                         keep = false, log_limit = 1_048_576, poll_interval = 5.0, reap = true, logger = None))]
     #[allow(
         clippy::too_many_arguments,
@@ -106,6 +122,7 @@ impl PyCluster {
         timeout: Option<f64>,
         instance: String,
         submission: Option<String>,
+        lecture: Option<String>,
         attempt: u32,
         max_attempts: u32,
         before_attempt: Option<Py<PyAny>>,
@@ -129,6 +146,7 @@ impl PyCluster {
             timeout: convert::seconds("timeout", timeout)?,
             instance,
             submission,
+            lecture,
             attempt,
             max_attempts,
             before_attempt: before_attempt.map(before_attempt::of),

@@ -1,7 +1,8 @@
 //! Python objects to JSON values and back, through Python's own `json` module.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyMapping, PyString};
 use serde_json::Value;
 
@@ -28,10 +29,11 @@ pub(super) fn pod(pod: &Bound<'_, PyAny>) -> PyResult<Value> {
 
 /// Any plain Python data as JSON.
 pub(super) fn value(data: &Bound<'_, PyAny>, field: &str) -> PyResult<Value> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = data.py();
-    let text = py
-        .import("json")?
-        .call_method1("dumps", (data,))
+    let text = DUMPS
+        .import(py, "json", "dumps")?
+        .call1((data,))
         .map_err(|error| {
             errors::from(
                 py,
@@ -67,8 +69,21 @@ pub(super) fn seconds(field: &str, seconds: Option<f64>) -> PyResult<Option<std:
     std::time::Duration::try_from_secs_f64(seconds)
         .map(Some)
         .map_err(|_| {
-            pyo3::exceptions::PyValueError::new_err(format!(
+            PyValueError::new_err(format!(
                 "{field} must be a number of seconds from 0 on, and it is {seconds}"
             ))
         })
+}
+
+/// A limit to a number of things; 0, as in a trait, is none.
+pub(super) fn limit(field: &str, limit: Option<i64>) -> PyResult<Option<usize>> {
+    let Some(limit) = limit else {
+        return Ok(None);
+    };
+    let limit = usize::try_from(limit).map_err(|_| {
+        PyValueError::new_err(format!(
+            "{field} is {limit}: it must be a number from 0 on, where 0 is no limit"
+        ))
+    })?;
+    Ok((limit > 0).then_some(limit))
 }

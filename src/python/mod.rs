@@ -4,6 +4,7 @@ mod before_attempt;
 mod cluster;
 mod convert;
 mod embedded;
+mod ending;
 mod errors;
 mod faults;
 mod green;
@@ -25,6 +26,8 @@ mod _core {
     use super::cluster::PyCluster;
     #[pymodule_export]
     use super::embedded::PyEmbeddedCluster;
+    #[pymodule_export]
+    use super::ending::PyBell;
     #[pymodule_export]
     use super::faults::PyFaults;
     #[pymodule_export]

@@ -192,11 +192,12 @@ impl PyOutcome {
 
     #[getter]
     fn pod<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::plain(py, &self.0.pod)
+        convert::plain(py, &self.0.pod())
     }
 
     fn __repr__(&self) -> String {
-        let name = self.0.pod["metadata"]["name"].as_str().unwrap_or_default();
+        let pod = self.0.pod();
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         format!(
             "Outcome(pod='{name}', phase='{}', verdict={})",
             self.phase(),

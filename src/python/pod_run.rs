@@ -1,21 +1,21 @@
 //! A run that is under way: to be waited for by a thread or by an event loop, or to be cancelled.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use pyo3::sync::PyOnceLock;
+use tokio_util::sync::DropGuard;
 
+use super::ending::{Ending, PyBell, Teller, Told, Waited};
 use super::errors;
 use super::green;
 use super::outcome::PyOutcome;
-use super::runtime::{ForkSafe, Life, current};
+use super::runtime::{Life, current};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::lifecycle::{Detach, Outcome, RunOptions, Stop, run};
+use crate::lifecycle::{Detach, Outcome, Place, RunOptions, Stop, run};
 use crate::manifest::Manifest;
 use crate::step::Steps;
 use crate::under_way::UnderWay;
@@ -25,22 +25,19 @@ pub(super) const SIGNALS: Duration = Duration::from_millis(25);
 /// How long an interrupted wait goes on for the pod's deletion; what takes longer is done in the background.
 const INTERRUPTED: Duration = Duration::from_millis(120);
 
-/// The result; the error is shared by all who wait.
-type Told = std::result::Result<Arc<Outcome>, Arc<Error>>;
-
 /// One run of one pod. When nobody holds it any more, it is cancelled.
 #[pyclass(frozen, name = "PodRun", module = "kubegrader")]
 pub(super) struct PyPodRun {
     pid: u32,
     namespace: Option<String>,
     name: String,
-    handle: Handle,
     life: Life,
-    done: watch::Receiver<Option<Told>>,
-    cancel: CancellationToken,
+    ending: Arc<Ending>,
+    greenlets_bell: OnceLock<PyBell>,
     detach: Detach,
-    /// Shared with the futures that wait: they keep the run alive too.
-    held: Arc<DropGuard>,
+    place: Place,
+    cluster: Arc<Cluster>,
+    cancel: DropGuard,
 }
 
 impl PyPodRun {
@@ -54,7 +51,8 @@ impl PyPodRun {
     ) -> PyResult<Self> {
         let (handle, life) = current(py)?;
         let cancel = life.ends.child_token();
-        let (tell, done) = watch::channel(None);
+        let ending = Arc::<Ending>::default();
+        let teller = Teller::new(&ending);
         let name = manifest.name().to_owned();
         let namespace = manifest
             .namespace()
@@ -62,26 +60,34 @@ impl PyPodRun {
             .or_else(|| options.namespace.clone());
         let under_way = UnderWay::begin();
         let detach = Detach::default();
+        let place = Place::default();
         let stop = Stop {
             cancel: cancel.clone(),
             detach: detach.clone(),
+            place: place.clone(),
         };
+        let queue = Arc::clone(&cluster);
         handle.spawn(async move {
             let result: Result<Outcome> = run(&cluster, manifest, options, &steps, stop).await;
-            tell.send_replace(Some(result.map(Arc::new).map_err(Arc::new)));
+            teller.tell(result.map(Arc::new).map_err(Arc::new));
             drop(under_way);
         });
         Ok(Self {
             pid: std::process::id(),
             namespace,
             name,
-            handle,
             life,
-            done,
-            held: Arc::new(cancel.clone().drop_guard()),
-            cancel,
+            ending,
+            greenlets_bell: OnceLock::new(),
             detach,
+            place,
+            cluster: queue,
+            cancel: cancel.drop_guard(),
         })
+    }
+
+    fn cancel_soon(&self) {
+        self.cancel.token().cancel();
     }
 
     fn check_process(&self) -> PyResult<()> {
@@ -99,26 +105,17 @@ impl PyPodRun {
             return self.wait_in_greenlet(&waiter, limit);
         }
         let is_main = is_main_thread(py)?;
-        let told = py.detach(|| {
-            let mut done = self.done.clone();
-            let told = self.handle.block_on(async {
-                let told = done.wait_for(Option::is_some);
-                match limit {
-                    Some(limit) => tokio::time::timeout(limit, told)
-                        .await
-                        .map(|told| told.ok().and_then(|told| told.clone())),
-                    None => Ok(told.await.ok().and_then(|told| told.clone())),
-                }
-            });
+        let waited = py.detach(|| {
+            let waited = self.ending.wait(limit);
             if !is_main {
                 self.life.keep_from_exiting_python();
             }
-            told
+            waited
         });
-        match told {
-            Ok(Some(told)) => Ok(Some(told)),
-            Ok(None) => Err(ended_by_exit()),
-            Err(_elapsed) => Ok(None),
+        match waited {
+            Waited::Ended(told) => Ok(Some(told)),
+            Waited::Dropped => Err(ended_by_exit()),
+            Waited::Elapsed => Ok(None),
         }
     }
 
@@ -128,16 +125,21 @@ impl PyPodRun {
         waiter: &Bound<'_, PyAny>,
         limit: Option<Duration>,
     ) -> PyResult<Option<Told>> {
-        let mut done = self.done.clone();
-        let end = async move {
-            let _ = done.wait_for(Option::is_some).await;
+        let bell = if let Some(bell) = self.greenlets_bell.get() {
+            bell
+        } else {
+            let bell = PyBell::new()?;
+            bell.ring_at(&self.ending, 0);
+            self.greenlets_bell.get_or_init(|| bell)
         };
-        green::wait(waiter, &self.handle, end, limit)?;
-        let told = self.done.borrow().clone();
-        if told.is_none() && self.done.has_changed().is_err() {
-            return Err(ended_by_exit());
+        if !self.ending.is_over() {
+            let limit = limit.map(|limit| limit.as_secs_f64());
+            waiter.call1((bell.fileno(), limit))?;
         }
-        Ok(told)
+        match self.ending.told() {
+            None if self.ending.is_over() => Err(ended_by_exit()),
+            told => Ok(told),
+        }
     }
 
     /// Waits until the run has ended, for at most `timeout` seconds or until it is in vain; whether it has ended.
@@ -164,6 +166,9 @@ impl PyPodRun {
     /// Waits to the end; whatever a signal handler raises cancels the run.
     pub(super) fn wait_blocking(&self, py: Python<'_>) -> PyResult<PyOutcome> {
         self.check_process()?;
+        if let Some(told) = self.ending.told() {
+            return to_python(py, told);
+        }
         // Python runs signal handlers in its main thread alone.
         let look = is_main_thread(py)?.then_some(SIGNALS);
         let interrupt = loop {
@@ -177,7 +182,7 @@ impl PyPodRun {
                 break interrupt;
             }
         };
-        self.cancel.cancel();
+        self.cancel_soon();
         // Whatever else is raised meanwhile: the first one is told.
         let _ = self.wait_for(py, Some(INTERRUPTED));
         Err(interrupt)
@@ -216,7 +221,13 @@ impl PyPodRun {
 
     #[getter]
     fn done(&self) -> bool {
-        self.done.borrow().is_some()
+        self.ending.is_over()
+    }
+
+    #[getter]
+    fn queue_position(&self) -> PyResult<Option<usize>> {
+        self.check_process()?;
+        Ok(self.place.position(&self.cluster))
     }
 
     fn wait(&self, py: Python<'_>) -> PyResult<PyOutcome> {
@@ -224,30 +235,21 @@ impl PyPodRun {
     }
 
     fn wait_async<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static ENDED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         slf.get().check_process()?;
-        let py = slf.py();
-        let mut done = slf.get().done.clone();
-        let held = Arc::clone(&slf.get().held);
-        // Cancelling the awaiting task drops this future, and with it the run.
-        let cancel = slf.get().cancel.clone().drop_guard();
-        pyo3_asyncio::generic::future_into_py::<ForkSafe, _, PyOutcome>(py, async move {
-            let ended = done
-                .wait_for(Option::is_some)
-                .await
-                .map(|done| done.clone());
-            cancel.disarm();
-            drop(held);
-            match ended {
-                Ok(Some(ended)) => Python::attach(|py| to_python(py, ended)),
-                _ => Err(ended_by_exit()),
-            }
-        })
+        ENDED
+            .import(slf.py(), "kubegrader.event_loop", "ended")?
+            .call1((slf,))
+    }
+
+    fn _ring(&self, bell: &PyBell, token: u64) {
+        bell.ring_at(&self.ending, token);
     }
 
     #[pyo3(signature = (timeout = 5.0))]
     fn cancel(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         self.check_process()?;
-        self.cancel.cancel();
+        self.cancel_soon();
         self.wait_until(py, timeout, || false)
     }
 
@@ -256,9 +258,9 @@ impl PyPodRun {
         self.check_process()?;
         self.detach.asked.cancel();
         self.wait_until(py, timeout, || self.detach.refused.is_cancelled())?;
-        let told = self.done.borrow();
-        let error = told.as_ref().and_then(|told| told.as_ref().err());
-        Ok(error.is_some_and(|error| matches!(**error, Error::Detached { .. })))
+        let told = self.ending.told();
+        Ok(told
+            .is_some_and(|told| told.is_err_and(|error| matches!(*error, Error::Detached { .. }))))
     }
 
     fn __repr__(&self) -> String {

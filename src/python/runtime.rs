@@ -3,23 +3,17 @@
 //! celery's prefork pool forks the process, and no thread survives a fork. A child therefore leaves everything that
 //! it inherited untouched (its threads are not there to answer) and begins anew.
 
-use std::cell::OnceCell;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3_asyncio::TaskLocals;
-use pyo3_asyncio::generic::{ContextExt, Runtime as GenericRuntime};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::locked;
 use crate::owner;
-use crate::under_way::{self, UnderWay};
+use crate::under_way;
 
 /// How long the interpreter's exit waits for the deletion of pods that nobody waits for any more.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -118,68 +112,4 @@ pub(super) fn end_runs(py: Python<'_>) {
             owner.end().await;
         });
     });
-}
-
-tokio::task_local! {
-    static LOCALS: OnceCell<TaskLocals>;
-}
-
-/// The runtime as `pyo3_asyncio` wants it; its own global one does not survive a fork.
-pub(super) struct ForkSafe;
-
-impl GenericRuntime for ForkSafe {
-    type JoinError = JoinError;
-    type JoinHandle = JoinHandle<()>;
-
-    fn spawn<F>(future: F) -> Self::JoinHandle
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        // The end of a future is told to Python: the interpreter's exit waits for that.
-        let busy = UnderWay::begin();
-        handle().spawn(async move {
-            future.await;
-            drop(busy);
-        })
-    }
-
-    fn spawn_blocking<F>(work: F) -> Self::JoinHandle
-    where
-        F: FnOnce() + Send + 'static,
-    {
-        let busy = UnderWay::begin();
-        handle().spawn_blocking(move || {
-            work();
-            drop(busy);
-        })
-    }
-}
-
-/// The handle for `pyo3_asyncio`, which calls from inside the runtime or from a thread that holds the GIL, after
-/// [`current`] has made the runtime.
-fn handle() -> Handle {
-    Handle::try_current().unwrap_or_else(|_| {
-        let process = locked(&PROCESS);
-        let known = process
-            .as_ref()
-            .expect("invariant: current() was called before any future was made");
-        known.runtime.handle().clone()
-    })
-}
-
-impl ContextExt for ForkSafe {
-    fn scope<F, R>(locals: TaskLocals, future: F) -> Pin<Box<dyn Future<Output = R> + Send>>
-    where
-        F: Future<Output = R> + Send + 'static,
-    {
-        let cell = OnceCell::from(locals);
-        Box::pin(LOCALS.scope(cell, future))
-    }
-
-    fn get_task_locals() -> Option<TaskLocals> {
-        LOCALS
-            .try_with(|locals| locals.get().cloned())
-            .ok()
-            .flatten()
-    }
 }

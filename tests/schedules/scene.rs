@@ -70,12 +70,7 @@ pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
     let lines: Vec<Lines> = schedule.lives.iter().map(|_| Lines::default()).collect();
     let runs = schedule.lives.iter().enumerate().map(|(index, lives)| {
         let steps = Arc::clone(&lines[index]);
-        let sink = move |_, line: &str| {
-            steps
-                .lock()
-                .unwrap()
-                .push((Instant::now(), line.to_owned()))
-        };
+        let sink = move |_, line: String| steps.lock().unwrap().push((Instant::now(), line));
         submit(&cluster, index, lives, Steps::new(sink))
     });
     let outcomes = join_all(runs).await;

@@ -1,0 +1,144 @@
+//! How many requests are sent at once, and how fast pods are created: what an API server that is busy asks for holds for
+//! all creates, and not for the one alone that was refused.
+//!
+//! A token bucket of one token, as in "Generic Cell Rate Algorithm" (ITU-T I.371): each create takes the next free moment.
+//! Without a refusal they are not held back at all; each refusal doubles the time between two of them, and each create
+//! that is accepted shortens it.
+
+use std::pin::pin;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::locked;
+
+/// How many creates, and how many other requests, are under way at once. Each has a connection of its own over HTTP/1.1,
+/// and more of them than an API server works on at a time only wait there; a watch is none of them. Creates have their own,
+/// so that ten thousand of them hold back no delete.
+const AT_ONCE: usize = 32;
+/// The time between two creates after the first refusal, and the longest.
+const FIRST_GAP: Duration = Duration::from_millis(10);
+const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// Less than this is none.
+const SHORTEST_GAP: Duration = Duration::from_millis(1);
+/// Who waits for a turn while the server has answered nothing for so long goes ahead: requests that hang hold up no other,
+/// and each of them ends by its own limit.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long creates pause where the server does not say.
+const USUAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pace of one connection.
+#[derive(Debug)]
+pub struct Pace {
+    creates: Semaphore,
+    others: Semaphore,
+    bucket: Mutex<Bucket>,
+    answered: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    /// When the next create may be sent.
+    next: Option<Instant>,
+    gap: Duration,
+    /// Until when refusals are those of one and the same moment.
+    refused_until: Option<Instant>,
+    /// When the last create was accepted.
+    accepted: Option<Instant>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            creates: Semaphore::new(AT_ONCE),
+            others: Semaphore::new(AT_ONCE),
+            bucket: Mutex::default(),
+            answered: Mutex::default(),
+        }
+    }
+}
+
+impl Pace {
+    /// Waits until a create may be sent; it has been answered when the permit is dropped.
+    pub async fn create(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = self.turn(&self.creates).await;
+        while let Some(at) = self.take_moment() {
+            sleep_until(at).await;
+        }
+        permit
+    }
+
+    /// Waits until another request may be sent.
+    pub async fn other(&self) -> Option<SemaphorePermit<'_>> {
+        self.turn(&self.others).await
+    }
+
+    /// Waits for a place; `None`, which is to go ahead without one, where the server is silent.
+    async fn turn<'a>(&self, places: &'a Semaphore) -> Option<SemaphorePermit<'a>> {
+        let mut free = pin!(places.acquire());
+        loop {
+            tokio::select! {
+                // Never closed.
+                permit = &mut free => return permit.ok(),
+                () = sleep(SILENCE) => if !self.is_answering() {
+                    return None;
+                },
+            }
+        }
+    }
+
+    /// Notes that the server has answered a request, whatever the answer.
+    pub fn answered(&self) {
+        *locked(&self.answered) = Some(Instant::now());
+    }
+
+    /// Whether the server has answered any request lately.
+    pub fn is_answering(&self) -> bool {
+        locked(&self.answered).is_some_and(|at| at.elapsed() < SILENCE)
+    }
+
+    /// Takes the next free moment if that is now; else when to ask again.
+    fn take_moment(&self) -> Option<Instant> {
+        let mut bucket = locked(&self.bucket);
+        let now = Instant::now();
+        match bucket.next {
+            Some(next) if next > now => Some(next),
+            _ => {
+                bucket.next = (!bucket.gap.is_zero()).then(|| now + bucket.gap);
+                None
+            }
+        }
+    }
+
+    /// Notes that the server has too many requests, and when it wants the next one.
+    pub fn busy(&self, retry_after: Option<Duration>) {
+        let mut bucket = locked(&self.bucket);
+        let now = Instant::now();
+        let until = now + retry_after.unwrap_or(USUAL_PAUSE);
+        bucket.next = bucket.next.max(Some(until));
+        // Those that were sent together are refused together, which is one refusal.
+        if bucket.refused_until.is_none_or(|until| until <= now) {
+            bucket.gap = (bucket.gap * 2).clamp(FIRST_GAP, LONGEST_GAP);
+            bucket.refused_until = Some(until);
+        }
+    }
+
+    /// Notes that a create was accepted.
+    pub fn accepted(&self) {
+        self.answered();
+        let mut bucket = locked(&self.bucket);
+        bucket.accepted = Some(Instant::now());
+        bucket.gap = bucket.gap.mul_f64(0.9);
+        if bucket.gap < SHORTEST_GAP {
+            bucket.gap = Duration::ZERO;
+        }
+    }
+
+    /// Whether any create was accepted in the last so much time: the server works its way through them.
+    pub fn has_accepted(&self, within: Duration) -> bool {
+        let accepted = locked(&self.bucket).accepted;
+        accepted.is_some_and(|at| at.elapsed() < within)
+    }
+}
