@@ -93,7 +93,7 @@ wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist
 
 clean: ## remove what was built
-	rm -rf target dist $(VENV) python/kubegrader/*.so
+	rm -rf target dist $(VENV) .venv-upstream-async python/kubegrader/*.so
 
 needs-git:
 	command -v git >/dev/null || { echo 'git is missing: grader-service keeps its submissions in it (Debian: apt-get install git)' >&2; exit 1; }

@@ -22,6 +22,7 @@ from .measure_delays import measure_delays
 from .measure_growth import measure_growth
 from .measure_many import measure_many
 from .measure_polling import measure_polling
+from .measure_real import measure_real
 from .measure_requests import measure_requests
 from .measure_start import measure_start
 from .measure_wheel import measure_wheel
@@ -45,6 +46,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="these alone")
     parser.add_argument("--measures", nargs="+", choices=MEASURES, help="these alone")
     parser.add_argument("--at-most", type=int, metavar="PODS", help="no more pods at once")
+    parser.add_argument(
+        "--image", help="for `real`: an image with a shell, on KUBECONFIG's cluster"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument(
         "--docs", type=Path, metavar="FOLDER", help="write tables, JSON and plots there"
@@ -62,7 +66,7 @@ def plan(options: argparse.Namespace) -> Plan:
     return chosen.at_most(options.at_most) if options.at_most else chosen
 
 
-def measure(kubeconfig: str, chosen: Plan) -> Results:
+def measure(kubeconfig: str, chosen: Plan, image: str | None) -> Results:
     """Do what the plan says, on one API server."""
     api = Api(kubeconfig)
     results = Results()
@@ -89,6 +93,9 @@ def measure(kubeconfig: str, chosen: Plan) -> Results:
         results.polling = measure_polling(
             chosen.contenders, chosen.polling_pods, chosen.polling_seconds, chosen.polling_rounds
         )
+    if "real" in wanted and image:
+        pods, rounds = chosen.real_pods, chosen.real_rounds
+        results.real = measure_real(api, chosen.contenders, image, pods, rounds)
     results.wheel = measure_wheel() if "wheel" in wanted else None
     return results
 
@@ -113,7 +120,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         kubeconfig = os.environ.get("KUBECONFIG") or stack.enter_context(embedded())
         where = about(Api(kubeconfig), chosen)
-        results = measure(kubeconfig, chosen)
+        results = measure(kubeconfig, chosen, options.image)
     results.about = {**where, "seconds": round(time.monotonic() - began)}
     judged = goals(results)
     text = report(results, judged)

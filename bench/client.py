@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .contenders import CONTENDERS
+from .pods import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +42,7 @@ def interpreter(name: str) -> str | None:
 class Client:
     """A contender in a process of its own."""
 
-    def __init__(self, name: str, kubeconfig: str, namespace: str) -> None:
+    def __init__(self, name: str, kubeconfig: str, namespace: str, image: str) -> None:
         self.name = name
         self.namespace = namespace
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - see `close`
@@ -53,6 +55,7 @@ class Client:
             stderr=self._errors,
             text=True,
             start_new_session=True,
+            env={**os.environ, IMAGE: image},
         )
 
     def ready(self) -> None:
@@ -103,9 +106,12 @@ class Client:
 
 
 @contextlib.contextmanager
-def client(name: str, kubeconfig: str, namespace: str) -> Iterator[Client]:
-    """Start a contender's process, and end it; it may not be `ready` yet."""
-    started = Client(name, kubeconfig, namespace)
+def client(name: str, kubeconfig: str, namespace: str, *, image: str = "") -> Iterator[Client]:
+    """Start a contender's process, and end it; it may not be `ready` yet.
+
+    With an image its pods are real.
+    """
+    started = Client(name, kubeconfig, namespace, image)
     try:
         yield started
     finally:

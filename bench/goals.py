@@ -33,6 +33,7 @@ WHEEL = 8e6
 SAME_COST = 1.1
 """What "the same cost" may be apart, since no two runs agree to the digit."""
 SOONER = 5.0
+REAL = 20.0
 JUDGED = ("p50", "p99")
 
 
@@ -63,7 +64,7 @@ def goals(results: Results) -> list[Goal]:
         _wheel(results),
         _same_cost(results),
         *_polling(results),
-        Goal("Real pod: its container's end -> returned", "p99 at most 20 ms", "", None),
+        _real(results),
         Goal("Ten real gradings in a row", "at most 100 ms each over their containers", "", None),
     ]
 
@@ -226,6 +227,15 @@ def _same_cost(results: Results) -> Goal:
         return Goal(measure, goal, "does not finish", met=False)
     figure = f"{most.value:.2f} ms of CPU, at {FEW} {few.value:.2f}"
     return Goal(measure, goal, figure, most.value <= SAME_COST * few.value)
+
+
+def _real(results: Results) -> Goal:
+    measure, goal = "Real pod: its container's end -> returned", f"p99 at most {REAL:g} ms"
+    found = {name: results.real[name] for name in KUBEGRADER if name in results.real}
+    if not found:
+        return Goal(measure, goal, "", None)
+    worst = _worst(found, "returned", "p99")
+    return Goal(measure, goal, f"{worst:.1f} ms", worst <= REAL)
 
 
 def _polling(results: Results) -> Iterator[Goal]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from .contenders import CONTENDERS, FLOOR, FLOOR_LOG, KUBEGRADER
 
-MEASURES = ("start", "requests", "delays", "many", "growth", "polling", "wheel")
+MEASURES = ("start", "requests", "delays", "many", "growth", "polling", "real", "wheel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Plan:
     polling_pods: int
     polling_seconds: float
     polling_rounds: int
+    real_pods: int
+    real_rounds: int
     start_rounds: int
     start_peer_rounds: int
     measures: tuple[str, ...] = MEASURES
@@ -88,6 +90,8 @@ FULL = Plan(
     polling_pods=40,
     polling_seconds=15,
     polling_rounds=2,
+    real_pods=10,
+    real_rounds=3,
     start_rounds=15,
     start_peer_rounds=3,
 )
@@ -105,6 +109,8 @@ QUICK = Plan(
     polling_pods=20,
     polling_seconds=8,
     polling_rounds=1,
+    real_pods=5,
+    real_rounds=1,
     start_rounds=5,
     start_peer_rounds=0,
 )

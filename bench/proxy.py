@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import yaml  # type: ignore[import-untyped]
 
 from . import kubeconfig as kubeconfigs
+from .background import background
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,15 +44,15 @@ def kind(method: str, target: str) -> str:
 class Proxy:
     """The proxies, in a thread of their own; each client has a port."""
 
-    def __init__(self, kubeconfig: str, folder: Path) -> None:
+    def __init__(self, kubeconfig: str, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._access = kubeconfigs.read(kubeconfig)
         self._folder = folder
-        self.loop = asyncio.new_event_loop()
+        self._loop = loop
 
     def open(self, name: str) -> tuple[str, Counter[str]]:
         """Open the way of one client; give the kubeconfig that leads there, and its counts."""
         counts: Counter[str] = Counter()
-        port = asyncio.run_coroutine_threadsafe(self._listen(counts), self.loop).result()
+        port = asyncio.run_coroutine_threadsafe(self._listen(counts), self._loop).result()
         cluster = {"name": "bench", "cluster": {"server": f"http://127.0.0.1:{port}"}}
         context = {"name": "bench", "context": {"cluster": "bench", "user": "bench"}}
         config = {
@@ -129,20 +129,5 @@ async def _copy_body(
 @contextlib.contextmanager
 def proxying(kubeconfig: str) -> Iterator[Proxy]:
     """Start the proxies' thread, and end it."""
-    with tempfile.TemporaryDirectory() as folder:
-        proxy = Proxy(kubeconfig, Path(folder))
-        thread = threading.Thread(target=proxy.loop.run_forever, daemon=True)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            asyncio.run_coroutine_threadsafe(_end(), proxy.loop).result()
-            proxy.loop.call_soon_threadsafe(proxy.loop.stop)
-            thread.join()
-
-
-async def _end() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    with tempfile.TemporaryDirectory() as folder, background() as loop:
+        yield Proxy(kubeconfig, Path(folder), loop)

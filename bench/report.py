@@ -34,7 +34,11 @@ def report(results: Results, judged: Sequence[Goal]) -> str:
         _show_costs("Many pods at once, a fresh process for each round", results.many)
         _show_costs("Growth: what a pod costs by the number there are", results.growth)
         _show_requests(results)
-        _show_polling(results.polling)
+        _show_by_contender(
+            "List and watch forbidden, poll_interval 5 s: ms from the accepted Succeeded",
+            results.polling,
+        )
+        _show_by_contender("Real pods: ms from the event of the container's end", results.real)
         _show_start(results)
     return text.getvalue()
 
@@ -113,10 +117,10 @@ def _show_requests(results: Results) -> None:
         _line(_title(name), [f"{found.each:.1f}", *counted], 8)
 
 
-def _show_polling(by_contender: Mapping[str, Delays]) -> None:
+def _show_by_contender(heading: str, by_contender: Mapping[str, Delays]) -> None:
     if not by_contender:
         return
-    _heading("List and watch forbidden, poll_interval 5 s: ms from the accepted Succeeded")
+    _heading(heading)
     _line("", ["seen p50", "seen p99", "returned p50", "returned p99", "returned max"])
     for name, one in by_contender.items():
         _delay(_title(name), one)

@@ -71,6 +71,8 @@ class Results:
     growth: dict[str, dict[int, Cost]] = field(default_factory=dict)
     requests: dict[str, Requests] = field(default_factory=dict)
     polling: dict[str, Delays] = field(default_factory=dict)
+    real: dict[str, Delays] = field(default_factory=dict)
+    """After the event that a real container has ended."""
     start: dict[str, Start] = field(default_factory=dict)
     wheel: int | None = None
     """Bytes."""
