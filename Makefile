@@ -52,7 +52,7 @@ lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the mo
 	cargo clippy --quiet --all-targets --features python -- -D warnings
 	$(BIN)/ruff check $(PY)
 	$(BIN)/ruff format --check $(PY)
-	$(BIN)/mypy python
+	$(BIN)/mypy python bench
 	$(BIN)/python -m mypy.stubtest kubegrader._core
 	@tools/deny
 
