@@ -1,7 +1,8 @@
-"""How soon each client knows that a pod has ended, and what it asks of the API server for that.
+"""kubegrader beside what else one could use, in one run: `python -m bench`.
 
-`__main__` plays rounds of `pods` in a `namespace` of its own. `patcher`, another process, ends them
-at random moments (`schedule`). Each `contender` waits for the same pods: `kubegrader_client`,
-`watch_client` and `polling_client`, the latter two over the `official` client with `threads`.
-`report` prints their `results` by `percentiles`, beside the `goals`.
+`plan` says what is measured how often. Each `measure_*` does one measure: it lets the `contenders`,
+each in a process of its own (`worker`, seen from here as `client`), run pods that nobody schedules
+(`pods`) in namespaces of the benchmark's own (`api`); `patcher`, another process, ends them. `bare`
+is the floor's HTTP client. `results` become tables (`report`), `plots`, JSON, and a verdict on each
+of the `goals`.
 """

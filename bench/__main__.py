@@ -1,4 +1,4 @@
-"""`python -m bench`: kubegrader and its peers wait for the same pods, in turns, round by round."""
+"""`python -m bench`: kubegrader beside its peers, measured in one run."""
 
 from __future__ import annotations
 
@@ -6,126 +6,108 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import signal
 import sys
 import time
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import kubegrader
-import kubernetes
-
-from .kubegrader_client import Async, Threaded
-from .namespace import count_pods, namespace
-from .official import core_api
-from .patcher import Patcher, patching
-from .pods import CONTENDER_LABEL
-from .polling_client import Polling
-from .report import as_json, show
-from .results import Pod, Result, Round
-from .schedule import schedule
-from .watch_client import Watching
+from .about import about
+from .api import Api
+from .client import interpreter
+from .contenders import CONTENDERS
+from .goals import goals
+from .measure_delays import measure_delays
+from .measure_growth import measure_growth
+from .measure_many import measure_many
+from .measure_polling import measure_polling
+from .measure_real import measure_real
+from .measure_requests import measure_requests
+from .measure_start import measure_start
+from .measure_wheel import measure_wheel
+from .patcher import patching
+from .plan import FULL, MEASURES, QUICK, Plan
+from .report import report
+from .results import Results
+from .sample import Player
+from .server import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .contender import Contender
-
-PEERS: dict[str, list[type[Watching | Polling]]] = {
-    "none": [],
-    "watch": [Watching],
-    "all": [Watching, Polling],
-}
-WARM_UP = 0
-"""The round that is not counted: it makes connections and starts the watches."""
-
-PATIENCE = 60.0
-"""Seconds in which all pods of a round must have been created."""
-PAUSE = 0.2
+    from .goals import Goal
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--pods", type=int, default=100, help="pods that wait at once (100)")
-    parser.add_argument("--rate", type=float, default=10.0, help="pods that end in a second (10)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds after the warm-up (5)")
-    parser.add_argument("--seed", type=int, default=1, help="of the moments at which pods end (1)")
-    parser.add_argument("--peers", choices=PEERS, default="all", help="whom to compare with (all)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all moments there")
+    parser.add_argument("--quick", action="store_true", help="a minute instead of ten")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="these alone")
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, help="these alone")
+    parser.add_argument("--at-most", type=int, metavar="PODS", help="no more pods at once")
+    parser.add_argument(
+        "--image", help="for `real`: an image with a shell, on KUBECONFIG's cluster"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument(
+        "--docs", type=Path, metavar="FOLDER", help="write tables, JSON and plots there"
+    )
     return parser.parse_args()
 
 
-class Bench:
-    """Plays rounds."""
-
-    def __init__(self, api: Any, name: str, patcher: Patcher, options: argparse.Namespace) -> None:
-        self._api = api
-        self._namespace = name
-        self._patcher = patcher
-        self._options = options
-
-    def play(self, contenders: Sequence[Contender]) -> list[Result]:
-        """Play all rounds; the contenders take turns in each, so that all meet the same machine."""
-        began = time.monotonic()
-        results = [Result(contender.name, contender.title) for contender in contenders]
-        for number in range(WARM_UP, self._options.rounds + 1):
-            for contender, result in zip(contenders, results, strict=True):
-                played = self._round(contender, number)
-                what = "warm-up" if number == WARM_UP else f"round {number}"
-                print(f"{what}: {contender.name} done", file=sys.stderr)
-                if number != WARM_UP:
-                    result.rounds.append(played)
-        for contender, result in zip(contenders, results, strict=True):
-            result.life = time.monotonic() - began
-            result.life_requests = contender.requests()
-            contender.close()
-        return results
-
-    def _round(self, contender: Contender, number: int) -> Round:
-        names = [f"{contender.name}-{number}-{at}" for at in range(self._options.pods)]
-        before = contender.requests()
-        contender.begin(names)
-        self._wait(contender, len(names))
-        moments = schedule(names, self._options.rate, self._options.seed + number)
-        patched = self._patcher.end(moments)
-        done = contender.finish()
-        pods = {name: Pod(patched[name], done[name]) for name in names}
-        after = contender.requests()
-        return Round(pods, {kind: after[kind] - before[kind] for kind in after})
-
-    def _wait(self, contender: Contender, count: int) -> None:
-        """Wait until all pods of a contender are there."""
-        selector = f"{CONTENDER_LABEL}={contender.name}"
-        until = time.monotonic() + PATIENCE
-        while (found := count_pods(self._api, self._namespace, selector)) != count:
-            contender.check()
-            if time.monotonic() > until:
-                raise TimeoutError(f"{found} of {count} pods are there after {PATIENCE} s")
-            time.sleep(PAUSE)
+def plan(options: argparse.Namespace) -> Plan:
+    """Say what is to be done."""
+    able = [name for name in options.contenders or CONTENDERS if interpreter(name) is not None]
+    for name in CONTENDERS if not options.contenders else options.contenders:
+        if name not in able:
+            print(f"left out, since its interpreter is missing: {name}", file=sys.stderr)
+    chosen = (QUICK if options.quick else FULL).only(able, options.measures)
+    return chosen.at_most(options.at_most) if options.at_most else chosen
 
 
-def about(api: Any, options: argparse.Namespace) -> dict[str, object]:
-    """Tell what was measured where."""
-    server = kubernetes.client.VersionApi(api.api_client).get_code()
-    return {
-        "kubegrader": kubegrader.__version__,
-        "Kubernetes": server.git_version,
-        "kubernetes client": version("kubernetes"),
-        "Python": platform.python_version(),
-        "CPUs": os.cpu_count(),
-        "load before": round(os.getloadavg()[0], 2),
-        "pods": options.pods,
-        "a second": options.rate,
-        "rounds": options.rounds,
-        "seed": options.seed,
-    }
+def measure(kubeconfig: str, chosen: Plan, image: str | None) -> Results:
+    """Do what the plan says, on one API server."""
+    api = Api(kubeconfig)
+    results = Results()
+    wanted = set(chosen.measures)
+    with patching(kubeconfig) as patcher:
+        player = Player(api, patcher)
+        if "start" in wanted:
+            with api.namespace("start") as name:
+                rounds, peers = chosen.start_rounds, chosen.start_peer_rounds
+                results.start = measure_start(kubeconfig, name, rounds, peers)
+        if "requests" in wanted:
+            pods, life = chosen.request_pods, chosen.request_life
+            results.requests = measure_requests(player, chosen.contenders, pods, life)
+        if "delays" in wanted:
+            results.delays = measure_delays(player, chosen.contenders, chosen.few)
+        if "many" in wanted:
+            found, results.many = measure_many(player, chosen.many_contenders, chosen.many)
+            for one, by_pods in found.items():
+                results.delays.setdefault(one, {}).update(by_pods)
+        if "growth" in wanted:
+            who, rounds = chosen.growth_contenders, chosen.growth_rounds
+            results.growth = measure_growth(player, who, chosen.growth, rounds)
+    if "polling" in wanted:
+        results.polling = measure_polling(
+            chosen.contenders, chosen.polling_pods, chosen.polling_seconds, chosen.polling_rounds
+        )
+    if "real" in wanted and image:
+        pods, rounds = chosen.real_pods, chosen.real_rounds
+        results.real = measure_real(api, chosen.contenders, image, pods, rounds)
+    results.wheel = measure_wheel() if "wheel" in wanted else None
+    return results
+
+
+def write(results: Results, judged: Sequence[Goal], path: Path) -> None:
+    """Write all figures."""
+    found = {**results.to_dict(), "goals": [asdict(goal) for goal in judged]}
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def stop(_signal: int, _frame: object) -> NoReturn:
-    """End as on Ctrl-C, so that the namespace is deleted."""
+    """End as on Ctrl-C, so that the namespaces are deleted."""
     sys.exit("bench: stopped by a signal")
 
 
@@ -133,19 +115,24 @@ def main() -> None:
     """Run the benchmark."""
     options = arguments()
     signal.signal(signal.SIGTERM, stop)
+    chosen = plan(options)
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
-        kubeconfig = os.environ.get("KUBECONFIG")
-        if not kubeconfig:
-            kubeconfig = stack.enter_context(kubegrader.EmbeddedCluster()).kubeconfig
-        api = core_api(kubeconfig)
-        where = about(api, options)
-        name = stack.enter_context(namespace(api))
-        patcher = stack.enter_context(patching(kubeconfig, name))
-        contenders = [kind(kubeconfig, name) for kind in (Threaded, Async, *PEERS[options.peers])]
-        results = Bench(api, name, patcher, options).play(contenders)
-    show(results, where)
+        kubeconfig = os.environ.get("KUBECONFIG") or stack.enter_context(embedded())
+        where = about(Api(kubeconfig), chosen)
+        results = measure(kubeconfig, chosen, options.image)
+    results.about = {**where, "seconds": round(time.monotonic() - began)}
+    judged = goals(results)
+    text = report(results, judged)
+    print(text)
     if options.json:
-        options.json.write_text(json.dumps(as_json(results, where), indent=1) + "\n")
+        write(results, judged, options.json)
+    if options.docs:
+        from .plots import plot
+
+        (options.docs / "benchmark.txt").write_text(text)
+        write(results, judged, options.docs / "benchmark.json")
+        plot(results, options.docs)
 
 
 if __name__ == "__main__":

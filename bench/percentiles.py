@@ -1,9 +1,10 @@
-"""p50, p99 and the maximum of all rounds together, and how far the rounds lie apart."""
+"""Percentiles of all rounds together, and how far the rounds lie apart."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ PERCENTILES = {"p50": 50, "p99": 99, "max": 100}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One percentile."""
+    """One figure, and its spread."""
 
-    pooled: float
+    value: float
     """Of all rounds together."""
     lowest: float
     """Of the round where it is lowest."""
@@ -30,14 +31,22 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return sorted(values)[rank - 1]
 
 
-def figures(rounds: Sequence[Sequence[float]]) -> dict[str, Figure]:
-    """Give all percentiles of the rounds."""
-    pooled = [value for values in rounds for value in values]
+def percentiles(rounds: Sequence[Sequence[float]]) -> dict[str, Figure]:
+    """Give the percentiles of what was seen many times in each round; none of nothing."""
+    counted = [values for values in rounds if values]
+    if not counted:
+        return {}
+    pooled = [value for values in counted for value in values]
     by_round = {
-        name: [percentile(values, percent) for values in rounds]
+        name: [percentile(values, percent) for values in counted]
         for name, percent in PERCENTILES.items()
     }
     return {
         name: Figure(percentile(pooled, percent), min(by_round[name]), max(by_round[name]))
         for name, percent in PERCENTILES.items()
     }
+
+
+def middle(values: Sequence[float]) -> Figure | None:
+    """Give the median of what each round has one of; None of nothing."""
+    return Figure(median(values), min(values), max(values)) if values else None

@@ -1,20 +1,33 @@
-"""The pods of the benchmark: nobody schedules them, so that they end when the patcher says so."""
+"""The pods of the benchmark: nobody schedules them, so that they end when the patcher says so.
+
+Where the environment names an image, they are real.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
 CONTAINER = "autograde"
-CONTENDER_LABEL = "bench.kubegrader/contender"
+SCHEDULER = "none"
+"""A scheduler that does not exist."""
+IMAGE = "KUBEGRADER_BENCH_IMAGE"
+"""The variable that names the image of real pods; it has a shell."""
 
 
-def pod(name: str, contender: str) -> dict[str, Any]:
-    """Make a pod that waits for a scheduler which does not exist."""
+def pod(name: str) -> dict[str, Any]:
+    """Make a pod that waits for a scheduler which does not exist, or a real one."""
+    if image := os.environ.get(IMAGE):
+        container = {"name": CONTAINER, "image": image, "command": ["sh", "-c", "sleep 1"]}
+        return {
+            "metadata": {"name": name},
+            "spec": {"restartPolicy": "Never", "containers": [container]},
+        }
     return {
-        "metadata": {"name": name, "labels": {CONTENDER_LABEL: contender}},
+        "metadata": {"name": name},
         "spec": {
-            "schedulerName": "none",
+            "schedulerName": SCHEDULER,
             "restartPolicy": "Never",
             "containers": [{"name": CONTAINER, "image": "bench.invalid/none:1"}],
         },

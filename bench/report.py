@@ -1,129 +1,147 @@
-"""The table that is printed, and the same as JSON."""
+"""The goals and the tables."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+import contextlib
+import io
+from typing import TYPE_CHECKING
 
-from . import goals
-from .official import KINDS
-from .percentiles import PERCENTILES
-from .results import DELAYS
+from .contenders import CONTENDERS
+from .measure_requests import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .goals import Goal
     from .percentiles import Figure
-    from .results import Result
+    from .results import Cost, Delays, Results
 
-LABELS = {
-    "seen": "end seen",
-    "done": "log and delete done",
-    "returned": "the caller has it",
-}
-KUBEGRADER = {"run", "async"}
-WHOLE = 1000.0
-"""Milliseconds from which on no tenths are shown."""
+WHOLE = 100.0
+"""From here on no tenths are shown."""
+FINE = 10.0
+"""Up to here hundredths are."""
+LEFT = 42
 
 
-def show(results: Sequence[Result], about: Mapping[str, object]) -> None:
-    """Print everything."""
-    print()
-    print(", ".join(f"{key} {value}" for key, value in about.items()))
-    _show_delays(results)
-    _show_requests(results)
-    _show_notes(results)
-
-
-def _cell(figure: Figure) -> str:
-    digits = 1 if figure.highest < WHOLE else 0
-    pooled, lowest, highest = (
-        f"{value:.{digits}f}" for value in (figure.pooled, figure.lowest, figure.highest)
-    )
-    return f"{pooled} ({lowest} to {highest})"
-
-
-def _show_delays(results: Sequence[Result]) -> None:
-    print()
-    print("Milliseconds from the accepted Succeeded: all rounds (lowest to highest round)")
-    print(f"{'':22}" + "".join(f"{name:>26}" for name in PERCENTILES) + "  goal")
-    for result in results:
-        print(result.title)
-        for what in DELAYS if result.name in KUBEGRADER else ("seen", "returned"):
-            cells = "".join(f"{_cell(figure):>26}" for figure in result.delays(what).values())
-            goal = ""
-            if result.name in KUBEGRADER:
-                goal = f"  p99 <= {goals.P99[what]:.0f}: {goals.delay(result, what)}"
-            print(f"  {LABELS[what]:20}{cells}{goal}")
-
-
-def _show_requests(results: Sequence[Result]) -> None:
-    kinds = [kind for kind in KINDS if kind not in {"list", "watch"}]
-    print()
-    print("API requests for each pod in the counted rounds, and lists and watches in the whole run")
-    head = "".join(f"{kind:>8}" for kind in [*kinds, "a pod", "lists", "watches"])
-    print(f"{'':8}{head}  in s  goal")
-    for result in results:
-        counted = result.requests()
-        cells = "".join(f"{counted[kind] / result.count():>8.2f}" for kind in kinds)
-        life = result.life_requests
-        goal = ""
-        if result.name in KUBEGRADER:
-            goal = (
-                f"  a pod <= {goals.REQUESTS_A_POD:.0f}: {goals.requests(result)}; "
-                f"1 watch, renewed each {goals.WATCH_SECONDS} s: {goals.watches(result)}"
-            )
-        print(
-            f"{result.name:8}{cells}{result.requests_a_pod():>8.2f}"
-            f"{life['list']:>8}{life['watch']:>8}{result.life:>6.0f}{goal}"
+def report(results: Results, judged: Sequence[Goal]) -> str:
+    """Give everything that was measured, as text."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        for key, value in results.about.items():
+            print(f"{key}: {value}")
+        _show_goals(judged)
+        _show_delays(results.delays)
+        _show_costs("Many pods at once, a fresh process for each round", results.many)
+        _show_costs("Growth: what a pod costs by the number there are", results.growth)
+        _show_requests(results)
+        _show_by_contender(
+            "List and watch forbidden, poll_interval 5 s: ms from the accepted Succeeded",
+            results.polling,
         )
+        _show_by_contender("Real pods: ms from the event of the container's end", results.real)
+        _show_start(results)
+    return text.getvalue()
 
 
-def _show_notes(results: Sequence[Result]) -> None:
-    early = ", ".join(f"{result.name} {result.early()} of {result.count()}" for result in results)
-    patch = ", ".join(
-        f"{result.name} {result.patch()['p50'].pooled:.1f} and {result.patch()['p99'].pooled:.1f}"
-        for result in results
-    )
-    print(f"""
-- Zero is the moment at which the answer to the PATCH of the status had arrived in the patching
-  process, by the one clock that all processes read. The watch's event may overtake that answer:
-  then a delay is negative. Seen so early: {early}.
-- The PATCH itself, from sending to answer, p50 and p99 in ms: {patch}.
-- "log and delete done" is the client's own word; "the caller has it" is read by the thread or
-  task that called it. With the official client both are one.
-- The pods have no node, so that the API server itself answers for their log (204, no text). A log
-  that a kubelet has to give takes longer, for each client alike.""")
+def number(value: float) -> str:
+    """Show as many digits as say something."""
+    if abs(value) >= WHOLE:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= FINE else f"{value:.2f}"
 
 
-def as_json(results: Sequence[Result], about: Mapping[str, object]) -> dict[str, Any]:
-    """Give all figures, and the moments of every pod."""
-    return {
-        "about": dict(about),
-        "contenders": [
-            {
-                "name": result.name,
-                "title": result.title,
-                "delays_ms": {
-                    what: {name: asdict(one) for name, one in result.delays(what).items()}
-                    for what in DELAYS
-                },
-                "patch_ms": {name: asdict(one) for name, one in result.patch().items()},
-                "seen_before_answer": result.early(),
-                "requests_a_pod": result.requests_a_pod(),
-                "life_seconds": result.life,
-                "life_requests": dict(result.life_requests),
-                "rounds": [
-                    {
-                        "requests": dict(one.requests),
-                        "pods": {
-                            name: {**pod.patched._asdict(), **asdict(pod.moments)}
-                            for name, pod in one.pods.items()
-                        },
-                    }
-                    for one in result.rounds
-                ],
-            }
-            for result in results
-        ],
-    }
+def _cell(figure: Figure | None) -> str:
+    """Show a figure and its spread."""
+    if figure is None:
+        return "-"
+    return f"{number(figure.value)} ({number(figure.lowest)}-{number(figure.highest)})"
+
+
+def _line(left: str, cells: Sequence[str], width: int = 20) -> None:
+    print(f"  {left:{LEFT}}" + "".join(f"{cell:>{width}}" for cell in cells))
+
+
+def _title(name: str) -> str:
+    return CONTENDERS[name].title
+
+
+def _heading(text: str) -> None:
+    print(f"\n{text}")
+
+
+def _sizes(by_contender: Mapping[str, Mapping[int, object]]) -> list[int]:
+    return sorted({pods for by_pods in by_contender.values() for pods in by_pods})
+
+
+def _show_delays(by_contender: Mapping[str, Mapping[int, Delays]]) -> None:
+    for pods in _sizes(by_contender):
+        _heading(
+            f"{pods} pods in flight: ms from the accepted Succeeded, all rounds (lowest-highest)"
+        )
+        _line("", ["seen p50", "seen p99", "returned p50", "returned p99", "returned max"])
+        for name, by_pods in by_contender.items():
+            if pods in by_pods:
+                _delay(_title(name), by_pods[pods])
+
+
+def _delay(title: str, one: Delays) -> None:
+    cells = [one.seen.get("p50"), one.seen.get("p99")]
+    cells += [one.returned.get(part) for part in ("p50", "p99", "max")]
+    _line(title, [_cell(cell) for cell in cells])
+    for error in one.errors[:2]:
+        print(f"    ! {error}")
+
+
+def _show_costs(heading: str, by_contender: Mapping[str, Mapping[int, Cost]]) -> None:
+    for pods in _sizes(by_contender):
+        _heading(f"{heading}: {pods}")
+        _line(
+            "", ["CPU ms a pod", "KiB a waiting pod", "completions/s", "lag p99 ms", "lag max ms"]
+        )
+        for name, by_pods in by_contender.items():
+            if (one := by_pods.get(pods)) is None:
+                continue
+            late = [one.late.get(part) for part in ("p99", "max")]
+            _line(_title(name), [_cell(cell) for cell in (one.cpu, one.memory, one.rate, *late)])
+
+
+def _show_requests(results: Results) -> None:
+    if not results.requests:
+        return
+    one = next(iter(results.requests.values()))
+    kinds = ["create", "get", "log", "delete", "other", *sorted(SHARED)]
+    _heading(f"Requests for {one.pods} pods that lived {one.life:g} s")
+    _line("", ["a pod", *kinds], 8)
+    for name, found in results.requests.items():
+        counted = [str(found.kinds.get(kind, 0)) for kind in kinds]
+        _line(_title(name), [f"{found.each:.1f}", *counted], 8)
+
+
+def _show_by_contender(heading: str, by_contender: Mapping[str, Delays]) -> None:
+    if not by_contender:
+        return
+    _heading(heading)
+    _line("", ["seen p50", "seen p99", "returned p50", "returned p99", "returned max"])
+    for name, one in by_contender.items():
+        _delay(_title(name), one)
+
+
+def _show_start(results: Results) -> None:
+    if results.start:
+        _heading("A fresh process, over bare Python")
+        _line("", ["ms", "MB"], 24)
+        for name, one in results.start.items():
+            _line(name, [_cell(one.milliseconds), _cell(one.megabytes)], 24)
+    if results.wheel is not None:
+        print(f"\nWheel: {results.wheel / 1e6:.2f} MB")
+
+
+WORDS = {True: "met", False: "NOT MET", None: "not measured"}
+
+
+def _show_goals(judged: Sequence[Goal]) -> None:
+    _heading("Goals, on the worse of `run` and `run_async` where both were measured")
+    for goal in judged:
+        print(f"  {WORDS[goal.met]:13} {goal.measure}: {goal.goal}")
+        if goal.figure:
+            print(f"  {'':13} {goal.figure}")

@@ -1,81 +1,105 @@
-"""What was measured: one round, and all rounds of one contender."""
+"""What was measured, as it is printed, plotted, judged and written as JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from .percentiles import Figure, figures
+from .percentiles import Figure, middle, percentiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from .contender import Moments
-    from .patcher import Patched
-
-DELAYS = ("seen", "done", "returned")
+    from .sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
-    """The moments of one pod, in seconds since 1970."""
+class Delays:
+    """How long after the API server had accepted `Succeeded`, in milliseconds."""
 
-    patched: Patched
-    moments: Moments
-
-    def delay(self, what: str) -> float:
-        """Give the milliseconds from the answer to the PATCH to a moment of the client."""
-        moment: float = getattr(self.moments, what)
-        return (moment - self.patched.accepted) * 1000
+    rounds: int
+    pods: int
+    seen: dict[str, Figure]
+    returned: dict[str, Figure]
+    errors: list[str]
+    """Of pods that did not return; the figures are of the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """All pods of one round, and the requests that they cost."""
+class Cost:
+    """What many pods at once cost the client, each figure a median over rounds."""
 
-    pods: Mapping[str, Pod]
-    requests: Mapping[str, int]
+    rounds: int
+    cpu: Figure | None
+    """Milliseconds of CPU for a pod."""
+    memory: Figure | None
+    """KiB for a pod that waits."""
+    rate: Figure | None
+    """Completions a second, when all end at once."""
+    late: dict[str, Figure]
+    """Milliseconds by which the event loop was late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What a client asked of the API server."""
+
+    pods: int
+    life: float
+    """Seconds that the pods lived."""
+    each: float
+    """Requests a pod, without lists, watches and Leases."""
+    kinds: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A fresh process, over bare Python."""
+
+    milliseconds: Figure
+    megabytes: Figure
 
 
 @dataclass(slots=True)
-class Result:
-    """The rounds of one contender."""
+class Results:
+    """All of it; what was not measured is empty."""
 
-    name: str
-    title: str
-    rounds: list[Round] = field(default_factory=list)
-    life: float = 0.0
-    """Seconds that the client existed, the warm-up and the rounds of others included."""
-    life_requests: Mapping[str, int] = field(default_factory=dict)
-    """What it sent in that time."""
+    about: dict[str, Any] = field(default_factory=dict)
+    delays: dict[str, dict[int, Delays]] = field(default_factory=dict)
+    """By contender and by pods in flight."""
+    many: dict[str, dict[int, Cost]] = field(default_factory=dict)
+    growth: dict[str, dict[int, Cost]] = field(default_factory=dict)
+    requests: dict[str, Requests] = field(default_factory=dict)
+    polling: dict[str, Delays] = field(default_factory=dict)
+    real: dict[str, Delays] = field(default_factory=dict)
+    """After the event that a real container has ended."""
+    start: dict[str, Start] = field(default_factory=dict)
+    wheel: int | None = None
+    """Bytes."""
 
-    def delays(self, what: str) -> dict[str, Figure]:
-        """Give the percentiles of a delay, in milliseconds."""
-        return figures([[pod.delay(what) for pod in one.pods.values()] for one in self.rounds])
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as plain data."""
+        return asdict(self)
 
-    def patch(self) -> dict[str, Figure]:
-        """Give the percentiles of the PATCH itself, from sending to answer, in milliseconds."""
-        return figures(
-            [
-                [(pod.patched.accepted - pod.patched.sent) * 1000 for pod in one.pods.values()]
-                for one in self.rounds
-            ]
-        )
 
-    def early(self) -> int:
-        """Count the pods whose end was seen before the answer had arrived."""
-        return sum(pod.delay("seen") < 0 for one in self.rounds for pod in one.pods.values())
+def delays(samples: Sequence[Sample]) -> Delays:
+    """Sum up the rounds of one contender."""
+    return Delays(
+        rounds=len(samples),
+        pods=sum(len(one.returned) for one in samples),
+        seen=percentiles([one.seen for one in samples]),
+        returned=percentiles([one.returned for one in samples]),
+        errors=[error for one in samples for error in one.errors],
+    )
 
-    def count(self) -> int:
-        """Count the pods."""
-        return sum(len(one.pods) for one in self.rounds)
 
-    def requests(self) -> dict[str, int]:
-        """Give the requests of the counted rounds, by kind."""
-        kinds = self.rounds[0].requests
-        return {kind: sum(one.requests[kind] for one in self.rounds) for kind in kinds}
-
-    def requests_a_pod(self) -> float:
-        """Give the requests that grow with the pods: all but lists and watches."""
-        own = {kind: n for kind, n in self.requests().items() if kind not in {"list", "watch"}}
-        return sum(own.values()) / self.count()
+def cost(paced: Sequence[Sample], bursts: Sequence[Sample] = ()) -> Cost:
+    """Sum up what rounds cost: `paced` ones, and those in which all pods ended at once."""
+    whole = [one for one in paced if one.is_whole]
+    return Cost(
+        rounds=len(whole),
+        cpu=middle([one.cpu for one in whole]),
+        memory=middle([one.memory for one in whole if one.memory is not None]),
+        rate=middle([one.rate for one in bursts if one.is_whole]),
+        late=percentiles([one.late for one in whole]),
+    )
