@@ -108,8 +108,10 @@ def test_a_slow_api_does_not_freeze_the_services_event_loop(
     async def ticks(_queue: Any) -> None:
         while True:
             began = time.monotonic()
-            await asyncio.sleep(0.01)
-            frozen.append(time.monotonic() - began)
+            try:
+                await asyncio.sleep(0.01)
+            finally:  # 0.4.2 may be through before this task has its next turn, and is cancelled
+                frozen.append(time.monotonic() - began)
 
     run_alone(service.queue(submission, beside=ticks))
     assert service.read(submission).status == "automatically_graded"
