@@ -8,6 +8,7 @@ of the package ``kubernetes`` that the fault is of, where it is not of all.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from program import Program
 from service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from kubegrader.demo.site import Site
     from traitlets.config import Config
@@ -67,6 +68,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             raise
         pytest.xfail(f"fault {fault.args[0]}: {fault.kwargs['fails']}")
     pytest.fail(f"this executor does not have fault {fault.args[0]}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def loop_of_the_thread() -> Iterator[None]:
+    """Give each test a loop: up to 0.5.0 upstream needs one, and asyncio.run takes it away."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="session")
