@@ -19,7 +19,7 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded mutants wheel clean needs-git needs-rust needs-cluster
+.PHONY: help demo test test-rust test-python test-cluster test-cluster-rust test-cluster-python lint format bench bench-embedded mutants mutants-lifecycle wheel clean needs-git needs-rust needs-cluster
 .SILENT: help needs-git needs-rust needs-cluster
 
 help: ## this list
@@ -70,6 +70,9 @@ bench-embedded: needs-rust ## how much the embedded cluster can do
 
 mutants: needs-rust ## which changes to verdicts no test notices (needs cargo-mutants)
 	cargo mutants --file src/verdict.rs --file src/container_end.rs --timeout 60 $(ARGS)
+
+mutants-lifecycle: needs-rust ## the same for a pod's life: hours, or a part of them with ARGS='--shard 0/8'
+	KUBEGRADER_SCHEDULES=80 cargo mutants --config .cargo/mutants-lifecycle.toml --file 'src/lifecycle/**/*.rs' --timeout 120 $(ARGS)
 
 wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist
