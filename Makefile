@@ -21,7 +21,7 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-compat test-cluster test-cluster-rust test-cluster-python lint format bench bench-quick bench-needs bench-embedded mutants wheel clean needs-git needs-rust needs-cluster
+.PHONY: help demo test test-rust test-python test-compat test-cluster test-cluster-rust test-cluster-python lint format bench bench-quick bench-needs bench-embedded mutants mutants-lifecycle wheel clean needs-git needs-rust needs-cluster
 .SILENT: help needs-git needs-rust needs-cluster
 
 help: ## this list
@@ -36,7 +36,7 @@ test-rust: needs-rust ## the Rust tests
 	cargo test --quiet
 
 test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
-	$(BIN)/python -m pytest --ignore=tests/cluster --ignore=tests/compat $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/cluster --ignore=tests/compat $(ARGS)
 
 test-compat: needs-git target/compat/.built ## end to end with eight releases of grader-service, each in an environment of its own (RELEASE=0.4.2: one)
 	$(BIN)/nox $(if $(RELEASE),--session "compat($(RELEASE))") -- $(ARGS)
@@ -93,6 +93,9 @@ bench-embedded: needs-rust ## how much the embedded cluster can do
 
 mutants: needs-rust ## which changes to verdicts no test notices (needs cargo-mutants)
 	cargo mutants --file src/verdict.rs --file src/container_end.rs --timeout 60 $(ARGS)
+
+mutants-lifecycle: needs-rust ## the same for a pod's life: hours, or a part of them with ARGS='--shard 0/8'
+	KUBEGRADER_SCHEDULES=80 cargo mutants --config .cargo/mutants-lifecycle.toml --file 'src/lifecycle/**/*.rs' --timeout 120 $(ARGS)
 
 wheel: $(VENV)/.installed needs-rust ## dist/*.whl
 	$(BIN)/maturin build --release --out dist

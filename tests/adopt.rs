@@ -462,3 +462,93 @@ async fn a_submission_costs_three_requests_and_the_owner_none_more() {
     ];
     assert_eq!(counts, [20, 20, 20, 0, 1, 1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_owners_lease_cannot_be_read_is_adopted_or_replaced_after_three_minutes() {
+    let down = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "etcdserver: request timed out", "code": 500});
+    for adopt in [true, false] {
+        let embedded = without_kubelet();
+        let claim = json!({"process": far(), "lease": true});
+        let before = create(&embedded.router(), &owned("p", "a", &claim)).await;
+        let door = Door::default().answer(Method::GET, "/leases/kubegrader-a", 10_000, &down);
+        let cluster = door.cluster(&embedded).owned_by(living());
+        let (steps, lines) = listening();
+        let began = Instant::now();
+        let running = run_pod(&cluster, options(adopt), &steps, Stop::default());
+        let watching = async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                let pod = pod(&embedded).await;
+                let is_new = pod["metadata"]["uid"] != before["metadata"]["uid"];
+                if pod["kind"] == "Pod" && owner_of(&pod) != "a" && is_new != adopt {
+                    break;
+                }
+            }
+            succeed(&embedded).await;
+            began.elapsed()
+        };
+        let (outcome, took) = tokio::join!(running, watching);
+        assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+        assert!(
+            took >= Duration::from_mins(3) && took < Duration::from_secs(200),
+            "{took:?}"
+        );
+        let told = "the pod is there already, and its Lease kubegrader-a could not be read";
+        let lines = lines.lock().unwrap();
+        assert_eq!(lines.matches(told).count(), 1, "{lines}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_gone_while_it_is_detached_is_lost() {
+    let embedded = without_kubelet();
+    let path = format!("{PODS}/p?gracePeriodSeconds=0");
+    let deletion = Request::delete(path).body(Body::empty()).unwrap();
+    let door = Door::default()
+        .forbid(Method::PATCH, "/pods/p")
+        .overtaken(Method::PATCH, vec![deletion]);
+    let cluster = door.cluster(&embedded);
+    let (stop, (steps, lines)) = (Stop::default(), listening());
+    stop.detach.asked.cancel();
+    let ended = run_pod(&cluster, options(true), &steps, stop).await;
+    assert!(matches!(ended, Err(Error::Lost { .. })), "{ended:?}");
+    let told = "the pod is not detached: it has changed or is gone\n";
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines.matches(told).count(), 1, "{lines}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_once_hinders_no_detach() {
+    let embedded = without_kubelet();
+    let down = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "etcdserver: request timed out", "code": 500});
+    let door =
+        Door::default()
+            .forbid(Method::PATCH, "/pods/p")
+            .answer(Method::GET, "/pods/p", 1, &down);
+    let cluster = door.cluster(&embedded);
+    let stop = Stop::default();
+    stop.detach.asked.cancel();
+    let ended = run_pod(&cluster, options(true), &Steps::default(), stop).await;
+    assert!(matches!(ended, Err(Error::Detached { .. })), "{ended:?}");
+    assert_eq!(owner_of(&pod(&embedded).await), "detached");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_without_annotations_has_none_after_it_was_detached_by_a_put() {
+    let embedded = without_kubelet();
+    let door = Door::default().forbid(Method::PATCH, "/pods/p");
+    let cluster = door.cluster(&embedded);
+    let stop = Stop::default();
+    stop.detach.asked.cancel();
+    let options = RunOptions {
+        keep: true,
+        ..options(true)
+    };
+    let ended = run_pod(&cluster, options, &Steps::default(), stop).await;
+    assert!(matches!(ended, Err(Error::Detached { .. })), "{ended:?}");
+    let left = pod(&embedded).await;
+    assert_eq!(owner_of(&left), "detached");
+    assert_eq!(left["metadata"]["annotations"], Value::Null);
+}

@@ -14,8 +14,9 @@ use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
+use support::played::{self, appears, goes, read};
 use support::{PODS, delete, get, patch, without_kubelet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Plays the cluster: each pod that appears gets the next of these statuses, or is deleted (`Null`). Tells the pods'
@@ -223,4 +224,91 @@ async fn a_run_that_is_cancelled_between_two_attempts_makes_no_further_pod() {
     assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
     assert_eq!(playing.await.unwrap().len(), 1);
     assert_eq!(left(&embedded).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pause_before_an_attempt_doubles() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let times = Arc::new(Mutex::new(vec![Instant::now()]));
+    let noted = Arc::clone(&times);
+    let note = move |_| {
+        noted.lock().unwrap().push(Instant::now());
+        std::future::ready(Ok(())).boxed()
+    };
+    let options = RunOptions {
+        max_attempts: 4,
+        before_attempt: Some(BeforeAttempt::new(note)),
+        ..RunOptions::default()
+    };
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let manifest = Manifest::new(pod).unwrap();
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(&cluster, manifest, options, &steps, cancel);
+    let (ended, _) = tokio::join!(running, play(embedded.clone(), vec![evicted(); 4]));
+    assert!(matches!(ended, Err(Error::Lost { .. })), "{ended:?}");
+    let times = times.lock().unwrap();
+    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // A second, two and four, with jitter between the half and the whole of each, and some milliseconds for the pod.
+    assert_eq!(pauses.len(), 3);
+    for (pause, least) in pauses.iter().zip([500, 1000, 2000]) {
+        let least = Duration::from_millis(least);
+        let most = least * 2 + Duration::from_millis(100);
+        assert!((least..most).contains(pause), "{pauses:?}");
+    }
+}
+
+#[test]
+fn options_can_be_shown_with_what_is_to_be_done_before_an_attempt() {
+    let options = RunOptions {
+        before_attempt: Some(BeforeAttempt::new(|_| std::future::ready(Ok(())).boxed())),
+        ..RunOptions::default()
+    };
+    let text = format!("{options:?}");
+    assert!(
+        text.contains("before_attempt: Some(BeforeAttempt)"),
+        "{text}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_attempt_is_prepared_when_the_pod_before_it_is_gone_from_its_node() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let prepared = Prepared::default();
+    let noted = Arc::clone(&prepared);
+    let note = move |attempt| {
+        noted.lock().unwrap().push(attempt);
+        let problem = "the disk is full".to_owned();
+        std::future::ready(Err(Error::BeforeAttempt { attempt, problem })).boxed()
+    };
+    let options = RunOptions {
+        max_attempts: 2,
+        before_attempt: Some(BeforeAttempt::new(note)),
+        ..RunOptions::default()
+    };
+    let pod = json!({"metadata": {"name": "p"}, "spec": {
+        "nodeName": "n", "containers": [{"name": "c", "image": "i:1"}],
+    }});
+    let manifest = Manifest::new(pod).unwrap();
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(&cluster, manifest, options, &steps, cancel);
+    let playing = async {
+        appears(&embedded, "p").await;
+        // As a kubelet tells that was restarted and knows no more of the container; the phase does not follow.
+        let unknown = terminated("Running", 137, "ContainerStatusUnknown");
+        played::set(&embedded, "p", &unknown).await;
+        sleep(Duration::from_secs(8)).await;
+        let pod = read(&embedded, "p").await;
+        assert!(pod["metadata"]["deletionTimestamp"].is_string(), "{pod}");
+        assert!(prepared.lock().unwrap().is_empty());
+        goes(&embedded, "p").await;
+    };
+    let (ended, ()) = tokio::join!(running, playing);
+    assert!(
+        matches!(ended, Err(Error::BeforeAttempt { .. })),
+        "{ended:?}"
+    );
+    assert_eq!(*prepared.lock().unwrap(), [2]);
 }

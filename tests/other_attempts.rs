@@ -6,7 +6,9 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Request};
 use futures::FutureExt;
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
@@ -20,7 +22,7 @@ use support::owners::{claim, dead, owned};
 use support::played::{
     self, appears, changes_hands, goes, is_told_to_go, names, read, succeed, until,
 };
-use support::{create, without_kubelet};
+use support::{PODS, create, without_kubelet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -253,4 +255,65 @@ async fn a_watch_that_is_open_already_knows_the_pods_that_came_later_and_those_t
     let (outcome, ()) = tokio::join!(running, ending);
     assert_eq!(outcome.unwrap().attempt, 2);
     assert_eq!(door.count(&Method::GET, "/pods/p-attempt-3"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_attempts_pod_that_changes_while_it_is_taken_over_is_stopped_all_the_same() {
+    let embedded = without_kubelet();
+    leave(&embedded, 2, &claim(&dead())).await;
+    let status = json!({"status": {"message": "meanwhile"}});
+    let change = Request::patch(format!("{PODS}/p-attempt-2/status"))
+        .header(CONTENT_TYPE, "application/merge-patch+json")
+        .body(Body::from(status.to_string()))
+        .unwrap();
+    let door = Door::default().overtaken(Method::PATCH, vec![change]);
+    let cluster = door.cluster(&embedded);
+    let lines = Arc::<Mutex<String>>::default();
+    let told = Arc::clone(&lines);
+    let steps = Steps::new(move |_, line: String| told.lock().unwrap().push_str(&line));
+    let (options, cancel) = (
+        options(false, &Prepared::default()),
+        CancellationToken::new(),
+    );
+    let running = run(&cluster, played::manifest(), options, &steps, cancel);
+    let playing = async {
+        is_told_to_go(&embedded, "p-attempt-2").await;
+        assert_eq!(names(&embedded).await, ["p-attempt-2"]);
+        goes(&embedded, "p-attempt-2").await;
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(door.count(&Method::PATCH, "/pods/p-attempt-2"), 2);
+    let told = "submission 7, attempt 2, pod default/p-attempt-2: stopping the pod of another attempt, which an earlier run \
+                left at work";
+    assert!(lines.lock().unwrap().contains(told), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_submissions_pod_that_takes_a_later_attempts_name_meanwhile_is_not_touched() {
+    let embedded = without_kubelet();
+    leave(&embedded, 2, &claim(&dead())).await;
+    let deletion = Request::delete(format!("{PODS}/p-attempt-2?gracePeriodSeconds=0"));
+    let mut other = owned("p-attempt-2", "b", &claim(&dead()));
+    other["metadata"]["labels"]["kubegrader.io/submission"] = json!("8");
+    let creation = Request::post(PODS)
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from(other.to_string()))
+        .unwrap();
+    let meanwhile = vec![deletion.body(Body::empty()).unwrap(), creation];
+    let cluster = Door::default()
+        .overtaken(Method::PATCH, meanwhile)
+        .cluster(&embedded);
+    let running = run_pod(&cluster, options(false, &Prepared::default()));
+    let playing = async {
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    let left = read(&embedded, "p-attempt-2").await;
+    assert_eq!(left["metadata"]["labels"]["kubegrader.io/owner"], "b");
+    assert_eq!(left["metadata"]["deletionTimestamp"], Value::Null);
 }

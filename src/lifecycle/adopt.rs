@@ -24,6 +24,8 @@ const PUTS: usize = 5;
 pub(super) struct Hold {
     pub(super) under_way: Option<UnderWay>,
     pub(super) beat: Option<Beat>,
+    /// The uid of an earlier run's pod that makes way. It was marked as this run's, so that no other takes it.
+    pub(super) replaced: Option<String>,
 }
 
 /// What came of an attempt to mark a pod.

@@ -231,3 +231,6 @@ impl Clock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -292,7 +292,8 @@ impl Run {
 
     /// Makes way for a new pod of the same name. What still runs gets a moment to stop: a container whose pod is
     /// deleted without grace writes on for seconds.
-    async fn replace(&self, pod: &PodView) {
+    async fn replace(&mut self, pod: &PodView) {
+        self.hold.replaced = Some(pod.uid().to_owned());
         if pod.is_terminal() {
             self.steps
                 .info("replacing the finished pod of an earlier run");
@@ -314,7 +315,7 @@ impl Run {
                 .label(key)
                 .is_some_and(|ours| pod.label(key) == Some(ours))
         };
-        if same(labels::RUN) {
+        if same(labels::RUN) && self.hold.replaced.as_deref() != Some(pod.uid()) {
             return Whose::Ours;
         }
         if same(labels::INSTANCE) && same(labels::SUBMISSION) && same(labels::ATTEMPT) {

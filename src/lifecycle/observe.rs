@@ -79,10 +79,9 @@ impl Run {
                     None => continue,
                 },
                 () = self.cancel.cancelled() => return Err(self.cancelled()),
-                told = news.next(self.options.poll_interval) => self.hear(told)?,
+                told = news.next(self.options.poll_interval) => self.hear(told),
                 expired = passed => {
-                    let look = self.last_look(news, expired).await?;
-                    match look {
+                    match self.last_look(news, expired).await {
                         Look::Ended(end) => Some(end),
                         Look::Goes if self.clock.next() == limit => self.expire(expired)?,
                         Look::Goes => None,
@@ -116,7 +115,7 @@ impl Run {
     }
 
     /// The watch may be behind, and the status may not say why a pod waits: the pod itself has the last word.
-    async fn last_look(&mut self, news: &Subscription, expired: Expired) -> Result<Look> {
+    async fn last_look(&mut self, news: &Subscription, expired: Expired) -> Look {
         let events = async {
             match expired {
                 Expired::Silence | Expired::Start if self.is_in_trouble() => {
@@ -141,10 +140,10 @@ impl Run {
             self.steps.warn(&format!("waits: {}", waiting.verdict()));
         }
         match told {
-            Some(Ok(told)) => self.hear(told).map(Look::from),
+            Some(Ok(told)) => Look::from(self.hear(told)),
             // Whoever may not read a pod has to go by what was told before.
-            None | Some(Err(Failure::Refused(_))) => Ok(Look::Goes),
-            Some(Err(failure)) => Ok(Look::Unanswered(failure)),
+            None | Some(Err(Failure::Refused(_))) => Look::Goes,
+            Some(Err(failure)) => Look::Unanswered(failure),
         }
     }
 
@@ -157,15 +156,15 @@ impl Run {
                 .is_some_and(|pod| pod.condition("PodReadyToStartContainers", "True").is_none())
     }
 
-    fn hear(&mut self, news: News) -> Result<Option<End>> {
+    fn hear(&mut self, news: News) -> Option<End> {
         match news {
-            News::Pod(pod) if pod.uid() == self.uid => Ok(self.see(pod)),
+            News::Pod(pod) if pod.uid() == self.uid => self.see(pod),
             // A pod of the same name that went before ours.
-            News::Gone(Some(pod)) if pod.uid() != self.uid => Ok(None),
-            News::Gone(pod) => self.gone(pod).map(Some),
+            News::Gone(Some(pod)) if pod.uid() != self.uid => None,
+            News::Gone(pod) => Some(self.gone(pod)),
             // A pod of the same name that came after ours: ours is gone.
-            News::Pod(_) if self.last.is_some() => self.gone(None).map(Some),
-            News::Pod(_) => Ok(None),
+            News::Pod(_) if self.last.is_some() => Some(self.gone(None)),
+            News::Pod(_) => None,
         }
     }
 
@@ -203,26 +202,16 @@ impl Run {
         }
     }
 
-    /// The pod's object is gone, and it was not us.
-    fn gone(&mut self, pod: Option<Arc<PodView>>) -> Result<End> {
+    /// The pod's object is gone, and it was not us. What had ended before has its own verdict, all else is lost.
+    fn gone(&mut self, pod: Option<Arc<PodView>>) -> End {
         if pod.is_some() {
             self.last = pod;
         }
         self.created = false;
-        let last = self.last.as_deref();
-        let verdict = deleted(last);
-        let has_ended = last.is_some_and(|pod| pod.is_terminal() || pod.all_terminated())
-            && verdict.cause != Cause::Deleted;
-        if has_ended {
-            return Ok(End {
-                verdict,
-                remains: Remains::Nothing,
-            });
+        End {
+            verdict: deleted(self.last.as_deref()),
+            remains: Remains::Nothing,
         }
-        Err(Error::Lost {
-            object: self.object(),
-            verdict: Box::new(verdict),
-        })
     }
 
     /// What follows from a limit that was passed; `None` where it was only time to look.

@@ -135,4 +135,13 @@ mod tests {
             Some(Cause::FailedMount)
         );
     }
+
+    #[test]
+    fn a_sandbox_that_cannot_be_made_is_told_by_its_reason() {
+        assert_eq!(
+            cause_of_event("FailedCreatePodSandBox", "network is not ready"),
+            Some(Cause::Other("FailedCreatePodSandBox".to_owned()))
+        );
+        assert_eq!(cause_of_event("BackOff", "network is not ready"), None);
+    }
 }

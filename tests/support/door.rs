@@ -1,5 +1,6 @@
 //! The way to an embedded server, which may lack rights, has a clock, and counts.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,7 @@ use axum::http::header::{DATE, HeaderValue};
 use axum::http::{Method, Request, Response, StatusCode};
 use kubegrader::cluster::Cluster;
 use kubegrader::embedded::EmbeddedCluster;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// A door that everything passes.
@@ -19,7 +20,11 @@ pub struct Door {
     date: Option<&'static str>,
     seen: Arc<Mutex<Vec<String>>>,
     before: Option<Arc<Before>>,
+    answers: Vec<Answers>,
 }
+
+/// What stands for the server's answers to requests with this method, whose path ends with this: one each.
+type Answers = (Method, &'static str, Arc<Mutex<VecDeque<Value>>>);
 
 /// What happens at the server just before a request arrives there.
 type Before = Mutex<Option<(Method, Vec<Request<Body>>)>>;
@@ -43,7 +48,21 @@ impl Door {
         self
     }
 
-    /// Before the first request with this method, these requests of somebody else arrive.
+    /// So many requests with this method, whose path ends with this, are answered with this `Status`.
+    pub fn answer(
+        mut self,
+        method: Method,
+        end: &'static str,
+        times: usize,
+        status: &Value,
+    ) -> Self {
+        let answers = VecDeque::from(vec![status.clone(); times]);
+        self.answers
+            .push((method, end, Arc::new(Mutex::new(answers))));
+        self
+    }
+
+    /// Before the first request with this method, even one that is forbidden, these requests of somebody else arrive.
     pub fn overtaken(mut self, method: Method, by: Vec<Request<Body>>) -> Self {
         self.before = Some(Arc::new(Mutex::new(Some((method, by)))));
         self
@@ -76,6 +95,10 @@ impl Door {
     ) -> Result<Response<Body>, Infallible> {
         let line = format!("{} {}", request.method(), request.uri());
         self.seen.lock().unwrap().push(line);
+        for other in self.overtaking(request.method()) {
+            let answer = router.clone().oneshot(other).await?;
+            assert!(answer.status().is_success(), "{answer:?}");
+        }
         let path = request.uri().path().to_owned();
         let is_forbidden =
             |(method, part): &(Method, &str)| method == request.method() && path.contains(part);
@@ -87,13 +110,15 @@ impl Door {
                 "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Forbidden",
                 "message": "pods is forbidden: User \"u\" cannot do this", "code": 403,
             });
-            let mut response = Response::new(Body::from(status.to_string()));
-            *response.status_mut() = StatusCode::FORBIDDEN;
-            return Ok(response);
+            return Ok(answer(&status));
         }
-        for other in self.overtaking(request.method()) {
-            let answer = router.clone().oneshot(other).await?;
-            assert!(answer.status().is_success(), "{answer:?}");
+        for (method, end, answers) in &self.answers {
+            if method == request.method()
+                && path.ends_with(end)
+                && let Some(status) = answers.lock().unwrap().pop_front()
+            {
+                return Ok(answer(&status));
+            }
         }
         let mut response = router.oneshot(request.map(Body::new)).await?;
         if let Some(date) = self.date {
@@ -116,4 +141,11 @@ impl Door {
             }
         }
     }
+}
+
+fn answer(status: &Value) -> Response<Body> {
+    let code = status["code"].as_u64().unwrap();
+    let mut response = Response::new(Body::from(status.to_string()));
+    *response.status_mut() = StatusCode::from_u16(u16::try_from(code).unwrap()).unwrap();
+    response
 }
