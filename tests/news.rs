@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use axum::http::Method;
+use axum::http::{Method, Request};
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::embedded::faults::{Fault, Rule, Verb};
@@ -19,6 +19,7 @@ use support::played::{self, appears, goes, is_told_to_go, read, status, succeed,
 use support::{PODS, create, delete, without_kubelet};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tower::{Layer as _, ServiceExt as _};
 
 /// A pod that has its node from the beginning, so that its deletion waits for that node.
 fn on_node() -> Manifest {
@@ -128,6 +129,49 @@ async fn a_pod_whose_name_is_another_pods_by_now_was_deleted() {
     assert!(matches!(ended, Err(Error::Lost { .. })), "{ended:?}");
     assert_eq!(judged(&ended), Some((Cause::Deleted, Some(Blame::Cluster))));
     assert_eq!(read(&embedded, "p").await, other);
+}
+
+/// A cluster on which somebody deletes the run's pod and takes its name before the create is answered.
+fn taken_over(embedded: &EmbeddedCluster) -> Cluster {
+    let router = embedded.router();
+    let faulty = embedded.faults().layer().layer(router.clone());
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let (router, faulty) = (router.clone(), faulty.clone());
+        async move {
+            let creates = request.method() == Method::POST && request.uri().path() == PODS;
+            let answer = faulty.oneshot(request).await;
+            if creates {
+                delete(
+                    &router,
+                    &format!("{PODS}/p"),
+                    &json!({"gracePeriodSeconds": 0}),
+                )
+                .await;
+                create(&router, &owned("p", "b", &claim(&dead()))).await;
+                // The watch tells of it meanwhile.
+                sleep(Duration::from_secs(1)).await;
+            }
+            answer
+        }
+    });
+    Cluster::with_client(kube::Client::new(service, "default"), "in-process")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_name_was_another_pods_before_any_news_of_it_was_deleted() {
+    for rule in [None, Some(Rule::new(Fault::Forbidden).verb(Verb::List))] {
+        let embedded = without_kubelet();
+        if let Some(rule) = rule {
+            embedded.faults().add(rule);
+        }
+        let cluster = taken_over(&embedded);
+        let ended = run_pod(&cluster, played::manifest(), RunOptions::default()).await;
+        assert!(matches!(ended, Err(Error::Lost { .. })), "{ended:?}");
+        assert_eq!(judged(&ended), Some((Cause::Deleted, Some(Blame::Cluster))));
+        // The other one is left alone.
+        let labels = &read(&embedded, "p").await["metadata"]["labels"];
+        assert_eq!(labels["kubegrader.io/owner"], "b");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,8 +24,10 @@ const FIRST_POLL: Duration = Duration::from_millis(50);
 /// What is new about a pod.
 #[derive(Debug, Clone)]
 pub enum News {
-    /// Its state.
+    /// Its state, as a watch tells it: perhaps late, and then of a pod that had the name before.
     Pod(Arc<PodView>),
+    /// Its state as it is now: of the pod that has the name.
+    Read(Arc<PodView>),
     /// It is no longer there; its last state where one was seen.
     Gone(Option<Arc<PodView>>),
 }
@@ -78,6 +80,11 @@ impl Subscription {
     /// Reads the pod besides what the watch tells: it may lack the label that the watch goes by.
     pub fn read_always(&mut self) {
         self.reads = true;
+    }
+
+    /// Reads the pod soon: what the watch tells may be of another pod of the name.
+    pub fn doubt(&mut self) {
+        self.unsure = true;
     }
 
     /// Waits until the watch is open, so that a pod created from now on cannot be missed; not for long, since a pod
@@ -150,7 +157,7 @@ impl Subscription {
         let read = |client| async move {
             let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
             match pods.get(&self.name).await.map_err(Failure::of) {
-                Ok(pod) => Ok(News::Pod(Arc::new(pod))),
+                Ok(pod) => Ok(News::Read(Arc::new(pod))),
                 Err(Failure::Refused(status)) if is_gone(&status, &self.name) => {
                     Ok(News::Gone(None))
                 }

@@ -135,7 +135,7 @@ impl Run {
     /// read besides, from time to time, in case that the watch is behind.
     pub(super) async fn wait_until_gone(&self, news: &mut Subscription, uid: &str) {
         let is_gone = |news: &News| match news {
-            News::Pod(pod) => pod.uid() != uid,
+            News::Pod(pod) | News::Read(pod) => pod.uid() != uid,
             News::Gone(pod) => pod.as_ref().is_none_or(|pod| pod.uid() == uid),
         };
         let gone = async {

@@ -79,7 +79,12 @@ impl Run {
                     None => continue,
                 },
                 () = self.cancel.cancelled() => return Err(self.cancelled()),
-                told = news.next(self.options.poll_interval) => self.hear(told),
+                told = news.next(self.options.poll_interval) => {
+                    if self.is_doubtful(&told) {
+                        news.doubt();
+                    }
+                    self.hear(told)
+                }
                 expired = passed => {
                     match self.last_look(news, expired).await {
                         Look::Ended(end) => Some(end),
@@ -156,14 +161,20 @@ impl Run {
                 .is_some_and(|pod| pod.condition("PodReadyToStartContainers", "True").is_none())
     }
 
+    /// Whether a watch tells of another pod of the name: of one before ours, if the watch is late, or of one after it.
+    fn is_doubtful(&self, news: &News) -> bool {
+        matches!(news, News::Pod(pod) if pod.uid() != self.uid)
+    }
+
     fn hear(&mut self, news: News) -> Option<End> {
         match news {
-            News::Pod(pod) if pod.uid() == self.uid => self.see(pod),
+            News::Pod(pod) | News::Read(pod) if pod.uid() == self.uid => self.see(pod),
             // A pod of the same name that went before ours.
             News::Gone(Some(pod)) if pod.uid() != self.uid => None,
             News::Gone(pod) => Some(self.gone(pod)),
             // A pod of the same name that came after ours: ours is gone.
-            News::Pod(_) if self.last.is_some() => Some(self.gone(None)),
+            News::Read(_) => Some(self.gone(None)),
+            // One before or after ours: it is read.
             News::Pod(_) => None,
         }
     }
