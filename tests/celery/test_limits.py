@@ -47,7 +47,8 @@ def test_a_soft_limit_deletes_the_pod_and_the_submission_has_failed(
     (submission,) = in_flight(worker, quick, 1, soft_time_limit=2)
     until(lambda: worker.is_graded(submission))
     assert worker.status(submission) == ("grading_failed", None)
-    assert "SoftTimeLimitExceeded" in worker.site.read(submission).log
+    # The service stores the log after the status.
+    assert "SoftTimeLimitExceeded" in until(lambda: worker.site.read(submission).log)
     assert names(api, namespace) == []
 
 
