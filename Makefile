@@ -35,10 +35,8 @@ test: test-rust test-python ## all tests that need no cluster
 test-rust: needs-rust ## the Rust tests
 	cargo test --quiet
 
-# Celery's workers want the machine for themselves.
 test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/cluster --ignore=tests/compat $(if $(ARGS),,--ignore=tests/celery) $(ARGS)
-	$(if $(ARGS),,$(BIN)/python -m pytest tests/celery)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/cluster --ignore=tests/compat $(ARGS)
 
 test-compat: needs-git target/compat/.built ## end to end with eight releases of grader-service, each in an environment of its own (RELEASE=0.4.2: one)
 	$(BIN)/nox $(if $(RELEASE),--session "compat($(RELEASE))") -- $(ARGS)

@@ -122,8 +122,8 @@ pub enum Error {
         problem: String,
     },
 
-    /// The run was cancelled; its pod is deleted.
-    #[error("running pod {object}: cancelled; the pod is deleted")]
+    /// The run was cancelled; its pod, where it had one, is deleted.
+    #[error("running pod {object}: cancelled; no pod is left behind")]
     Cancelled {
         /// The pod.
         object: String,

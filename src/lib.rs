@@ -37,6 +37,7 @@ pub mod reap;
 pub mod request;
 pub mod resources;
 pub mod security;
+mod signals;
 pub mod step;
 pub mod typed;
 pub mod under_way;

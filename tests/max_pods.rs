@@ -184,7 +184,13 @@ async fn a_run_that_is_cancelled_in_the_queue_creates_nothing_and_holds_up_nobod
     scene.waits_at(&third, 2).await;
     second.cancel.cancel();
     let ended = second.run.await.unwrap();
-    assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
+    let Err(error) = ended else {
+        panic!("{ended:?}")
+    };
+    assert_eq!(
+        error.to_string(),
+        "running pod default/second: cancelled; no pod is left behind"
+    );
     scene.waits_at(&third, 1).await;
     succeed(&scene.embedded, "first").await;
     completes(first).await;

@@ -161,7 +161,7 @@ def test_a_run_can_be_cancelled_from_another_thread(
     run = cluster.submit(script(image, "sleep 600", "cancel-run"))
     until(lambda: "cancel-run" in names(api, namespace))
     assert run.cancel()
-    with pytest.raises(kubegrader.RunCancelledError, match="cancelled; the pod is deleted"):
+    with pytest.raises(kubegrader.RunCancelledError, match="cancelled; no pod is left behind"):
         run.wait()
     until(lambda: "cancel-run" not in names(api, namespace))
 

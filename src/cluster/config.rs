@@ -17,6 +17,7 @@ use super::requests::Requests;
 use super::retry::REQUEST_TIMEOUT;
 use super::retry_after;
 use crate::error::{Error, Result};
+use crate::signals::unblocked;
 
 /// Which cluster, as whom, and where in it.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +43,7 @@ pub(super) async fn client(
     requests: Arc<Requests>,
 ) -> Result<(kube::Client, String)> {
     let handle = tokio::runtime::Handle::current();
-    let build = move || handle.block_on(build(&options, requests));
+    let build = move || unblocked(|| handle.block_on(build(&options, requests)));
     tokio::task::spawn_blocking(build)
         .await
         .map_err(|error| Error::Internal {

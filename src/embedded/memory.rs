@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::signals::unblocked;
+
 /// How long the kernel may take to let go of a group whose processes have ended.
 const ROUNDS: usize = 50;
 const ROUND_PAUSE: Duration = Duration::from_millis(2);
@@ -69,7 +71,7 @@ impl MemoryRoot {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Ok(command.status()?.success() && group.kills().is_some())
+        Ok(unblocked(|| command.status())?.success() && group.kills().is_some())
     }
 
     /// Makes a group with a limit in bytes.

@@ -20,6 +20,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
 use super::memory::MemoryGroup;
+use crate::signals::unblocked;
 
 /// The variable that marks a container's processes; its value is the container's id.
 pub const COOKIE: &str = "KUBEGRADER_CONTAINER";
@@ -102,7 +103,7 @@ pub fn start(launch: &Launch, group: Option<MemoryGroup>) -> io::Result<Started>
     if let Some((user, group)) = launch.user {
         command.uid(user).gid(group);
     }
-    let child = command.spawn()?;
+    let child = unblocked(|| command.spawn())?;
     // The command still holds the other ends of the pipes, which must only live in the container.
     drop(command);
     let root = child.id().unwrap_or_default();

@@ -16,6 +16,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::process::Launch;
 use super::view::{Mount, View};
+use crate::signals::unblocked;
 
 /// Builds the view, then becomes the program. Standard input is the server's pipe, which takes the words of a
 /// failure and closes when all is done. No text is ever put into it: all values come as arguments.
@@ -171,7 +172,7 @@ impl Sandbox {
             .stdin(writer)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut child = command.spawn()?;
+        let mut child = unblocked(|| command.spawn())?;
         drop(command);
         let mut words = String::new();
         reader.read_to_string(&mut words)?;

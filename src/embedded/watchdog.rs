@@ -12,6 +12,7 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 use super::process::COOKIE;
+use crate::signals::unblocked;
 
 /// No text is ever put into it: all values come as arguments.
 const SCRIPT: &str = r#"
@@ -70,7 +71,7 @@ pub fn start(mark: &str, folder: &Path) -> io::Result<Watchdog> {
         .stderr(Stdio::null())
         // What is sent to the server's group, Ctrl-C or worse, does not reach it.
         .process_group(0);
-    let process = command.spawn()?;
+    let process = unblocked(|| command.spawn())?;
     Ok(Watchdog { process, pipe })
 }
 

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::error::Error;
 use crate::lifecycle::BeforeAttempt;
+use crate::signals;
 
 /// Calls `prepare` on a thread that may wait for the GIL.
 pub(super) fn of(prepare: Py<PyAny>) -> BeforeAttempt {
@@ -27,7 +28,7 @@ pub(super) fn of(prepare: Py<PyAny>) -> BeforeAttempt {
 fn call(prepare: &Py<PyAny>, attempt: u32) -> Result<(), String> {
     // An interpreter that exits has no more use for a further attempt.
     Python::try_attach(|py| {
-        let called = prepare.call1(py, (attempt,));
+        let called = signals::unblocked(|| prepare.call1(py, (attempt,)));
         called.map(drop).map_err(|error| error.to_string())
     })
     .unwrap_or_else(|| Err("the interpreter exits".to_owned()))

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::cluster::locked;
+use crate::signals;
 use crate::step::Steps;
 
 /// How long the interpreter's exit waits for the last lines.
@@ -45,7 +46,10 @@ fn writer(_py: Python<'_>) -> Option<Sender<Message>> {
         return Some(sender.clone());
     }
     let (sender, receiver) = channel();
-    let write = move || while receiver.recv().is_ok_and(|first| write(first, &receiver)) {};
+    let write = move || {
+        signals::block();
+        while receiver.recv().is_ok_and(|first| write(first, &receiver)) {}
+    };
     let thread = std::thread::Builder::new().name("kubegrader-log".to_owned());
     thread.spawn(write).ok()?;
     // A parent's sender belongs to a thread that this process does not have.

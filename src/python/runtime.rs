@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::locked;
 use crate::owner;
+use crate::signals;
 use crate::under_way;
 
 /// How long the interpreter's exit waits for the deletion of pods that nobody waits for any more.
@@ -60,6 +61,7 @@ pub(super) fn current(py: Python<'_>) -> PyResult<(Handle, Life)> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("kubegrader")
+        .on_thread_start(signals::block)
         .enable_all()
         .build()
         .map_err(|error| {

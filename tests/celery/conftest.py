@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +13,12 @@ from settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from kubernetes.client import CoreV1Api
     from quick_grader import QuickGrader
     from traitlets.config import Config
+    from workers import Workplace
 
 collect_ignore_glob = ["test_*.py"] if is_async() else []  # celery came with 0.5.0
 
@@ -40,23 +42,33 @@ def prepared(site: Site, kubeconfig: str, namespace: str) -> QuickGrader:
 
 
 @pytest.fixture(scope="session")
-def quick_settings(site: Site, kubeconfig: str, namespace: str, prepared: QuickGrader) -> Config:
-    """Settings whose gradings are quick, or last until they are let go."""
+def shared(
+    site: Site,
+    kubeconfig: str,
+    api: CoreV1Api,
+    namespace: str,
+    prepared: QuickGrader,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Workplace:
+    """A workplace whose gradings are quick, or last until they are let go."""
+    from workers import Workplace
+
     settings = settings_of(site, kubeconfig, namespace)
     settings.KubeAutogradeExecutor.extra_container_config = prepared.container
-    return settings
+    folder = tmp_path_factory.mktemp("workplace")
+    return Workplace(folder, site, settings, prepared, api, namespace)
 
 
 @pytest.fixture
-def quick(prepared: QuickGrader) -> Iterator[QuickGrader]:
-    """What lets the gradings of `quick_settings` wait, and lets them go."""
-    yield prepared
-    prepared.open()
+def workplace(shared: Workplace, tmp_path: Path) -> Iterator[Workplace]:
+    """The same with a queue of its own. No pod is left behind in it."""
+    yield replace(shared, folder=tmp_path)
+    shared.quick.open()
+    until(lambda: shared.pods() == [])
 
 
-@pytest.fixture(autouse=True)
-def no_pod_is_left(api: CoreV1Api, namespace: str) -> Iterator[None]:
-    from workers import no_pods
-
-    yield
-    until(partial(no_pods, api, namespace))
+@pytest.fixture
+def held(workplace: Workplace) -> Workplace:
+    """A workplace whose gradings wait until `quick` is opened."""
+    workplace.quick.close()
+    return workplace

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from kubegrader.demo.course import SUBMISSIONS
-from pods import names, until
+from pods import until
 from quick_grader import PARTLY, RIGHT
-from workers import running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kubegrader.demo.site import Site
-    from kubernetes.client import CoreV1Api
-    from quick_grader import QuickGrader
     from traitlets.config import Config
+    from workers import Workplace
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "gevent"])
 def test_a_worker_grades_submissions_in_pods(
-    pool: str, site: Site, settings: Config, tmp_path: Path, api: CoreV1Api, namespace: str
+    pool: str, workplace: Workplace, settings: Config
 ) -> None:
+    site = workplace.site
     right = site.submit(f"{pool}-right", SUBMISSIONS[RIGHT].notebook(site.course))
     partly = site.submit(f"{pool}-partly", SUBMISSIONS[PARTLY].notebook(site.course))
-    with running(tmp_path, site, settings, pool=pool) as worker:
+    with replace(workplace, settings=settings).worker(pool) as worker:
         for submission in (right, partly):
             worker.send(submission)
         until(lambda: worker.is_graded(right, partly), 180)
         assert worker.status(right) == ("automatically_graded", 3.0)
         assert worker.status(partly) == ("automatically_graded", 1.0)
-        assert names(api, namespace) == []
+        assert workplace.pods() == []
         assert worker.end() == 0
 
 
@@ -49,21 +48,16 @@ gevent.spawn(tick)
 
 
 def test_greenlets_of_a_gevent_worker_go_on_while_two_of_them_grade(
-    site: Site, quick_settings: Config, tmp_path: Path, quick: QuickGrader
+    held: Workplace, tmp_path: Path
 ) -> None:
     ticks = tmp_path / "ticks"
     ticks.touch()
-    notebook = SUBMISSIONS[RIGHT].notebook(site.course)
-    submissions = [site.submit(f"gevent-{number}", notebook) for number in range(2)]
-    quick.close()
     more = TICKER.format(path=str(ticks))
-    with running(tmp_path, site, quick_settings, pool="gevent", more=more) as worker:
-        for submission in submissions:
-            worker.send(submission)
-        until(lambda: quick.begun == 2)  # both pods run: each greenlet waits for its own
+    with held.worker("gevent", more=more) as worker:
+        submissions = held.in_flight(worker, 2)  # each greenlet waits for its own pod
         before = ticks.stat().st_size
         until(lambda: ticks.stat().st_size >= before + 20)
-        quick.open()
+        held.quick.open()
         until(lambda: worker.is_graded(*submissions))
         for submission in submissions:
             assert worker.status(submission) == ("automatically_graded", 3.0)

@@ -6,85 +6,76 @@ the process, and with gevent, which raises in the greenlet. threads and solo hav
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from kubegrader import Cluster
-from pods import names, until
-from workers import in_flight, running
+from pods import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kubegrader.demo.site import Site
-    from kubernetes.client import CoreV1Api
-    from quick_grader import QuickGrader
-    from traitlets.config import Config
-    from workers import Worker
-
-
-@pytest.fixture(scope="module", params=["prefork", "gevent"])
-def pool(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+    from workers import Worker, Workplace
 
 
 @pytest.fixture(scope="module")
-def worker(
-    pool: str, site: Site, quick_settings: Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Worker]:
+def workers(
+    shared: Workplace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Worker]]:
     """One worker for all tests of a pool: each task brings its own limits."""
-    folder = tmp_path_factory.mktemp(pool)
-    with running(folder, site, quick_settings, pool=pool, concurrency=1) as worker:
-        yield worker
+    places = {
+        pool: replace(shared, folder=tmp_path_factory.mktemp(pool))
+        for pool in ("prefork", "gevent")
+    }
+    with (
+        places["prefork"].worker("prefork", concurrency=1) as prefork,
+        places["gevent"].worker("gevent", concurrency=1) as gevent,
+    ):
+        yield {"prefork": prefork, "gevent": gevent}
 
 
 def test_a_soft_limit_deletes_the_pod_and_the_submission_has_failed(
-    pool: str, worker: Worker, quick: QuickGrader, api: CoreV1Api, namespace: str
+    workers: dict[str, Worker], held: Workplace
 ) -> None:
-    if pool == "gevent":
-        pytest.skip("celery has no soft limits with gevent")
-    quick.close()
-    (submission,) = in_flight(worker, quick, 1, soft_time_limit=2)
+    worker = workers["prefork"]
+    (submission,) = held.in_flight(worker, 1, soft_time_limit=2)
     until(lambda: worker.is_graded(submission))
     assert worker.status(submission) == ("grading_failed", None)
     # The service stores the log after the status.
     assert "SoftTimeLimitExceeded" in until(lambda: worker.site.read(submission).log)
-    assert names(api, namespace) == []
+    assert held.pods() == []
 
 
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
 def test_the_pod_of_a_grading_that_a_hard_limit_ended_is_deleted(
-    pool: str,
-    worker: Worker,
-    quick: QuickGrader,
-    api: CoreV1Api,
-    namespace: str,
-    kubeconfig: str,
+    pool: str, workers: dict[str, Worker], held: Workplace, kubeconfig: str
 ) -> None:
-    quick.close()
-    (submission,) = in_flight(worker, quick, 1, time_limit=2)
+    worker = workers[pool]
+    (submission,) = held.in_flight(worker, 1, time_limit=2)
     until(lambda: "Hard time limit (2.0s) exceeded" in worker.log.replace("(2s)", "(2.0s)"))
     if pool == "prefork":
         # Its process gets SIGTERM, and SIGKILL 0.1 s later: what it had no time for is reaped.
-        cluster = Cluster(kubeconfig=kubeconfig, namespace=namespace)
+        cluster = Cluster(kubeconfig=kubeconfig, namespace=held.namespace)
         until(lambda: cluster.reap() == [])
-    until(lambda: names(api, namespace) == [])
-    assert worker.status(submission) == ("pending", None)
-    quick.open()
-    worker.send(submission)
-    until(lambda: worker.is_graded(submission))
-    assert worker.status(submission) == ("automatically_graded", 3.0)
+    is_graded_after_all(held, worker, submission)
 
 
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
 def test_a_grading_that_is_revoked_and_terminated_leaves_no_pod(
-    pool: str, worker: Worker, quick: QuickGrader, api: CoreV1Api, namespace: str
+    pool: str, workers: dict[str, Worker], held: Workplace
 ) -> None:
-    quick.close()
-    (submission,) = in_flight(worker, quick, 1, task_id=f"revoked-{pool}")
-    assert len(names(api, namespace)) == 1
+    worker = workers[pool]
+    (submission,) = held.in_flight(worker, 1, task_id=f"revoked-{pool}")
+    assert len(held.pods()) == 1
     worker.celery.control.revoke(f"revoked-{pool}", terminate=True)
-    until(lambda: names(api, namespace) == [])
+    is_graded_after_all(held, worker, submission)
+
+
+def is_graded_after_all(held: Workplace, worker: Worker, submission: int) -> None:
+    until(lambda: held.pods() == [])
     assert worker.status(submission) == ("pending", None)
-    quick.open()
+    held.quick.open()
     worker.send(submission)
     until(lambda: worker.is_graded(submission))
     assert worker.status(submission) == ("automatically_graded", 3.0)

@@ -4,41 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubegrader.demo.course import SUBMISSIONS
-from pods import names, until
-from quick_grader import RIGHT
-from workers import running
+from pods import until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kubegrader.demo.site import Site
-    from kubernetes.client import CoreV1Api
-    from quick_grader import QuickGrader
-    from traitlets.config import Config
+    from workers import Workplace
 
 MANY = 200
 
 
 def test_two_hundred_submissions_are_graded_at_once_by_the_threads_of_one_worker(
-    site: Site,
-    quick_settings: Config,
-    tmp_path: Path,
-    quick: QuickGrader,
-    api: CoreV1Api,
-    namespace: str,
+    held: Workplace,
 ) -> None:
-    notebook = SUBMISSIONS[RIGHT].notebook(site.course)
-    submissions = [site.submit(f"many-{number}", notebook) for number in range(MANY)]
-    quick.close()
-    with running(tmp_path, site, quick_settings, pool="threads", concurrency=MANY) as worker:
-        for submission in submissions:
-            worker.send(submission)
+    with held.worker("threads", concurrency=MANY) as worker:
         # Its pool has 15 connections to the database: none is held while a pod is waited for.
-        until(lambda: quick.begun == MANY, 180)
-        assert len(names(api, namespace)) == MANY
-        quick.open()
+        submissions = held.in_flight(worker, MANY)
+        assert len(held.pods()) == MANY
+        held.quick.open()
         until(lambda: worker.is_graded(*submissions), 180)
         assert {worker.status(one) for one in submissions} == {("automatically_graded", 3.0)}
-        assert names(api, namespace) == []
+        assert held.pods() == []
         assert worker.end() == 0

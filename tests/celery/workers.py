@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -142,33 +143,46 @@ class Worker:
         return all(self.status(submission)[0] != "pending" for submission in submissions)
 
 
-@contextlib.contextmanager
-def running(*arguments: Any, **options: Any) -> Iterator[Worker]:
-    """A worker that is killed at the end, with all that it forked, if it still runs."""
-    worker = Worker(*arguments, **options)
-    try:
-        worker.wait_until_ready()
-        yield worker
-    except BaseException:
-        print(worker.log[-6000:])  # noqa: T201  # pytest shows it with the failure
-        raise
-    finally:
-        if worker.process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.end(patience=20)
-        worker.kill()
+@dataclass(frozen=True)
+class Workplace:
+    """Where workers grade: their site, the settings of its executor, and the cluster."""
 
+    folder: Path
+    site: Site
+    settings: Config
+    quick: QuickGrader
+    api: CoreV1Api
+    namespace: str
 
-def no_pods(api: CoreV1Api, namespace: str) -> bool:
-    return names(api, namespace) == []
+    @contextlib.contextmanager
+    def worker(self, pool: str, **options: Any) -> Iterator[Worker]:
+        """A worker that is killed at the end, with all that it forked, if it still runs."""
+        worker = Worker(self.folder, self.site, self.settings, pool=pool, **options)
+        try:
+            worker.wait_until_ready()
+            yield worker
+        except BaseException:
+            print(worker.log[-6000:])  # noqa: T201  # pytest shows it with the failure
+            raise
+        finally:
+            if worker.process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.end(patience=20)
+            worker.kill()
 
+    def pods(self) -> list[str]:
+        return names(self.api, self.namespace)
 
-def in_flight(worker: Worker, quick: QuickGrader, count: int, **options: Any) -> list[int]:
-    """Hand in so many right answers, and wait until each has a pod that runs."""
-    notebook = SUBMISSIONS[RIGHT].notebook(worker.site.course)
-    submissions = [worker.site.submit(f"student-{number}", notebook) for number in range(count)]
-    before = quick.begun
-    for submission in submissions:
-        worker.send(submission, **options)
-    until(lambda: quick.begun == before + count)
-    return submissions
+    def hand_in(self, count: int, student: str = "student") -> list[int]:
+        """Hand in so many right answers."""
+        notebook = SUBMISSIONS[RIGHT].notebook(self.site.course)
+        return [self.site.submit(f"{student}-{number}", notebook) for number in range(count)]
+
+    def in_flight(self, worker: Worker, count: int, **options: Any) -> list[int]:
+        """Hand in so many right answers, and wait until each has a pod that runs."""
+        submissions = self.hand_in(count)
+        before = self.quick.begun
+        for submission in submissions:
+            worker.send(submission, **options)
+        until(lambda: self.quick.begun == before + count, 180)
+        return submissions
