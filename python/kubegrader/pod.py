@@ -54,6 +54,7 @@ class GraderPod(LoggingConfigurable):
         INSTALLED.default_poll_interval,
         help="""
         The longest pause between two looks at a pod where watching pods is forbidden.
+        The end of its log is a reason to look at once.
 
         With the verbs ``list`` and ``watch`` on ``pods``, nothing is polled and this does nothing.
         In milliseconds up to grader-service 0.6.2, in seconds from 0.6.3 on.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kube::{Api, Client};
 
+use super::follow::Places;
 use super::pace::Pace;
 use super::retry::{Failure, Patience, within};
 use super::watch::Watch;
@@ -30,6 +31,7 @@ pub struct Connection {
     events_forbidden: AtomicBool,
     owners: Owners,
     pace: Pace,
+    followed: Places,
 }
 
 /// A client, and how often it was made anew.
@@ -72,6 +74,7 @@ impl Connection {
             events_forbidden: AtomicBool::new(false),
             owners: Owners::default(),
             pace: Pace::default(),
+            followed: Places::default(),
         }
     }
 
@@ -171,6 +174,11 @@ impl Connection {
     #[must_use]
     pub fn pods(&self, namespace: &str) -> Api<PodView> {
         Api::namespaced(self.client(), namespace)
+    }
+
+    /// The places of those who follow a log.
+    pub(super) fn followed(&self) -> &Places {
+        &self.followed
     }
 
     /// News about one pod, from the watch that all pods of its namespace and instance share. The first to ask starts

@@ -4,6 +4,7 @@ pub mod admission;
 mod config;
 mod connection;
 pub mod doomed;
+mod follow;
 pub mod logs;
 mod pace;
 mod requests;

@@ -1,5 +1,5 @@
 //! The news of one pod: from the shared watch, or, where that is forbidden or fails, from reading the pod again and again:
-//! quickly at first, then at the site's `poll_interval`.
+//! quickly at first, then at the site's `poll_interval`, and quickly again when its log has ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use kube::core::Status;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::follow::{Follower, Stopped};
 use super::retry::Failure;
 use super::watch::{Sight, Told, Watch};
 use super::{Connection, locked};
@@ -42,6 +43,7 @@ pub struct Subscription {
     namespace: String,
     name: String,
     pause: Duration,
+    follower: Follower,
     /// A list did not show the pod: it is gone, or newer than the list.
     unsure: bool,
     /// The watch may not tell of the pod at all.
@@ -71,6 +73,7 @@ impl Subscription {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             pause: FIRST_POLL,
+            follower: Follower::default(),
             unsure: false,
             reads: false,
             began: Instant::now(),
@@ -124,7 +127,16 @@ impl Subscription {
                 () = sleep(pause), if blind || self.unsure || self.reads => {
                     self.pause = (pause * 3 / 2).min(poll_interval);
                     if let Ok(news) = self.read(READ).await {
+                        if let News::Read(pod) = &news && (blind || self.reads) {
+                            let pods = self.connection.pods(&self.namespace);
+                            self.follower.follow(pods, pod, self.connection.followed());
+                        }
                         return self.heard(news);
+                    }
+                }
+                stopped = self.follower.stopped(), if self.follower.is_following() => {
+                    if stopped == Stopped::Ended {
+                        self.pause = FIRST_POLL;
                     }
                 }
                 else => sleep(pause).await,

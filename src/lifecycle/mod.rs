@@ -73,7 +73,8 @@ pub struct RunOptions {
     pub keep: bool,
     /// How many bytes of the log are kept; with 0 it is not read.
     pub log_limit: usize,
-    /// The longest pause between two reads of a pod where watching is forbidden.
+    /// The longest pause between two reads of a pod where watching is forbidden. The end of its log is a reason to read it
+    /// at once.
     pub poll_interval: Duration,
     /// Whether pods of the same namespace and instance whose owner is gone are looked for and deleted in the
     /// background, from time to time.
