@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, Request, header::CONTENT_TYPE};
@@ -16,6 +16,7 @@ use kubegrader::step::Steps;
 use kubegrader::{Cluster, Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
 use support::door::Door;
+use support::listening::listening;
 use support::owners::{claim, dead, far, living, owned};
 use support::{PODS, create, get, patch, without_kubelet};
 use tokio::time::{Duration, Instant, sleep};
@@ -74,18 +75,6 @@ fn owner_of(pod: &Value) -> &str {
     pod["metadata"]["labels"]["kubegrader.io/owner"]
         .as_str()
         .unwrap_or_default()
-}
-
-/// The lines that a run tells, and where they go.
-fn listening() -> (Steps, Arc<Mutex<String>>) {
-    let lines = Arc::<Mutex<String>>::default();
-    let told = Arc::clone(&lines);
-    let steps = Steps::new(move |_, line: String| {
-        let mut told = told.lock().unwrap();
-        told.push_str(&line);
-        told.push('\n');
-    });
-    (steps, lines)
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,15 +2,14 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
 
 use axum::http::Method;
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
-use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
 use support::door::Door;
+use support::listening::listening;
 use support::owners::{claim, dead, owned};
 use support::played::{
     self, appears, goes, is_told_to_go, manifest, names, read, status, succeed, terminated,
@@ -32,13 +31,7 @@ fn down() -> Value {
 /// How submission 7 ends, which is not adopted, and the lines that are told.
 async fn run_pod(door: &Door, embedded: &EmbeddedCluster) -> (Result<Outcome, Error>, String) {
     let cluster = door.cluster(embedded);
-    let lines = Arc::<Mutex<String>>::default();
-    let told = Arc::clone(&lines);
-    let steps = Steps::new(move |_, line: String| {
-        let mut told = told.lock().unwrap();
-        told.push_str(&line);
-        told.push('\n');
-    });
+    let (steps, lines) = listening();
     let options = RunOptions {
         submission: Some("7".to_owned()),
         adopt: false,

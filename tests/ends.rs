@@ -2,17 +2,16 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::Method;
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::manifest::Manifest;
-use kubegrader::step::Steps;
 use kubegrader::{Outcome, RunOptions, run};
 use serde_json::{Value, json};
 use support::door::Door;
+use support::listening::listening;
 use support::played::{self, appears, read, status, terminated};
 use support::without_kubelet;
 use tokio::time::{Duration, sleep};
@@ -36,13 +35,7 @@ async fn run_pod(
     status: &Value,
 ) -> (Outcome, String) {
     let cluster = door.cluster(embedded);
-    let lines = Arc::<Mutex<String>>::default();
-    let told = Arc::clone(&lines);
-    let steps = Steps::new(move |_, line: String| {
-        let mut told = told.lock().unwrap();
-        told.push_str(&line);
-        told.push('\n');
-    });
+    let (steps, lines) = listening();
     let running = run(
         &cluster,
         manifest(),

@@ -15,6 +15,7 @@ mod other_attempts;
 mod outcome;
 mod queue;
 mod quota;
+mod taken;
 mod trouble;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod door;
+pub mod listening;
 pub mod owners;
 pub mod played;
 pub mod raw;
