@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .contenders import CONTENDERS
-from .pods import IMAGE
+from .pods import IMAGE, LIFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,9 @@ def interpreter(name: str) -> str | None:
 class Client:
     """A contender in a process of its own."""
 
-    def __init__(self, name: str, kubeconfig: str, namespace: str, image: str) -> None:
+    def __init__(
+        self, name: str, kubeconfig: str, namespace: str, image: str, seconds: float
+    ) -> None:
         self.name = name
         self.namespace = namespace
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - see `close`
@@ -55,7 +57,7 @@ class Client:
             stderr=self._errors,
             text=True,
             start_new_session=True,
-            env={**os.environ, IMAGE: image},
+            env={**os.environ, IMAGE: image, LIFE: str(seconds)},
         )
 
     def ready(self) -> None:
@@ -106,12 +108,14 @@ class Client:
 
 
 @contextlib.contextmanager
-def client(name: str, kubeconfig: str, namespace: str, *, image: str = "") -> Iterator[Client]:
+def client(
+    name: str, kubeconfig: str, namespace: str, *, image: str = "", seconds: float = 1.0
+) -> Iterator[Client]:
     """Start a contender's process, and end it; it may not be `ready` yet.
 
-    With an image its pods are real.
+    With an image its pods are real, and live for a second to `seconds`.
     """
-    started = Client(name, kubeconfig, namespace, image)
+    started = Client(name, kubeconfig, namespace, image, seconds)
     try:
         yield started
     finally:

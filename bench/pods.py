@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from typing import Any
 
 CONTAINER = "autograde"
@@ -14,12 +15,15 @@ SCHEDULER = "none"
 """A scheduler that does not exist."""
 IMAGE = "KUBEGRADER_BENCH_IMAGE"
 """The variable that names the image of real pods; it has a shell."""
+LIFE = "KUBEGRADER_BENCH_LIFE"
+"""The variable with the seconds that the longest of them lives."""
 
 
 def pod(name: str) -> dict[str, Any]:
     """Make a pod that waits for a scheduler which does not exist, or a real one."""
     if image := os.environ.get(IMAGE):
-        container = {"name": CONTAINER, "image": image, "command": ["sh", "-c", "sleep 1"]}
+        command = ["sh", "-c", f"sleep {_life(name):.2f}"]
+        container = {"name": CONTAINER, "image": image, "command": command}
         return {
             "metadata": {"name": name},
             "spec": {"restartPolicy": "Never", "containers": [container]},
@@ -32,6 +36,12 @@ def pod(name: str) -> dict[str, Any]:
             "containers": [{"name": CONTAINER, "image": "bench.invalid/none:1"}],
         },
     }
+
+
+def _life(name: str) -> float:
+    """Give a pod a second or more to live; the same to the pods of a name."""
+    more = float(os.environ[LIFE]) - 1
+    return 1 + more * (zlib.crc32(name.encode()) % 1000) / 1000
 
 
 def succeeded() -> dict[str, Any]:

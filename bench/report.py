@@ -35,7 +35,7 @@ def report(results: Results, judged: Sequence[Goal]) -> str:
         _show_costs("Growth: what a pod costs by the number there are", results.growth)
         _show_requests(results)
         _show_by_contender(
-            "List and watch forbidden, poll_interval 5 s: ms from the accepted Succeeded",
+            "List and watch forbidden, poll_interval 5 s: ms from the event of the container's end",
             results.polling,
         )
         _show_by_contender("Real pods: ms from the event of the container's end", results.real)

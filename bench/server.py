@@ -18,7 +18,10 @@ FORBID = "--forbid-watch"
 
 @contextlib.contextmanager
 def embedded(*, forbid_watch: bool = False) -> Iterator[str]:
-    """Start an embedded cluster, give the path of its kubeconfig, and end it."""
+    """Start an embedded cluster, give the path of its kubeconfig, and end it.
+
+    Where a namespace's pods may not be watched, those of all namespaces may.
+    """
     command = [sys.executable, "-m", "bench.server", *([FORBID] if forbid_watch else [])]
     pipe = subprocess.PIPE
     # Ctrl-C is the benchmark's own: it still needs this process to clean up.
@@ -39,7 +42,7 @@ def _serve() -> None:
     with kubegrader.EmbeddedCluster() as cluster:
         if FORBID in sys.argv:
             for verb in ("list", "watch"):
-                cluster.faults.add("forbidden", verb=verb)
+                cluster.faults.add("forbidden", verb=verb, path="/api/v1/namespaces/")
         print(cluster.kubeconfig, flush=True)
         sys.stdin.read()
 

@@ -2,7 +2,6 @@
 
 mod support;
 
-
 use axum::http::Method;
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import kubegrader
 import pytest
+from kubegrader.testing import KubeCluster
+from kubernetes.client import ApiException
 from pods import script
 
 
@@ -29,6 +31,16 @@ def test_a_pod_is_run_in_spite_of_trouble(embedded: kubegrader.EmbeddedCluster) 
     assert "create pods default #1: reset-after, 201" in trace
     assert "delete pods default/p #1: unavailable, 503" in trace
     assert "watch pods default #1: forbidden, 403" in trace
+
+
+def test_a_rule_may_be_about_the_paths_that_begin_so(embedded: kubegrader.EmbeddedCluster) -> None:
+    embedded.faults.add("forbidden", verb="list", path="/api/v1/namespaces/")
+    with embedded:
+        api = KubeCluster(embedded.kubeconfig, "default").core_v1()
+        assert api.list_pod_for_all_namespaces().items == []
+        with pytest.raises(ApiException) as refused:
+            api.list_namespaced_pod("default")
+    assert refused.value.status == 403
 
 
 def test_a_rule_that_is_cleared_strikes_no_more(embedded: kubegrader.EmbeddedCluster) -> None:

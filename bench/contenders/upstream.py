@@ -12,14 +12,20 @@ from grader_service.autograding.kube.kube_grader import KubeAutogradeExecutor
 from traitlets.config import Config
 
 from bench.contender import Moments
-from bench.pods import SCHEDULER
+from bench.pods import pod as benchmarks_pod
 
 from .upstream_submission import FOLDER, settings, submission
 
 
-def waits(_lecture: Any, _assignment: Any, pod: Any) -> Any:
-    """Let nobody run the pod: a `pre_spawn_hook`."""
-    pod.spec.scheduler_name = SCHEDULER
+def as_others(_lecture: Any, _assignment: Any, pod: Any) -> Any:
+    """Let the pod do what the others' pods do: a `pre_spawn_hook`."""
+    spec = benchmarks_pod(pod.metadata.name)["spec"]
+    pod.spec.scheduler_name = spec.get("schedulerName")
+    container = pod.spec.containers[0]
+    if command := spec["containers"][0].get("command"):
+        container.command, container.args = command, None
+        container.image = spec["containers"][0]["image"]
+        container.volume_mounts = pod.spec.volumes = None
     return pod
 
 
@@ -46,7 +52,7 @@ class Default:
 
     def __init__(self, kubeconfig: str, namespace: str) -> None:
         pod = {} if self.poll_interval is None else {"poll_interval": self.poll_interval}
-        traits = {**settings(kubeconfig, namespace), "pre_spawn_hook": waits}
+        traits = {**settings(kubeconfig, namespace), "pre_spawn_hook": as_others}
         self._config = Config({"GraderPod": pod, "Timed": traits})
 
     def run(self, name: str) -> Moments:

@@ -444,6 +444,7 @@ class Faults:
         verb: str | None = None,
         name: str | None = None,
         namespace: str | None = None,
+        path: str | None = None,
         chance: float = 1.0,
         times: int | None = None,
         skip: int = 0,
@@ -460,9 +461,10 @@ class Faults:
 
         `verb` is one of ``create``, ``get``, ``list``, ``watch``, ``patch``, ``update``,
         ``delete``, ``deletecollection``, ``log``, ``other``; `name` and `namespace` are those of
-        the object. The first `skip` that match are spared, at most `times` are struck, and each
-        with the probability `chance`. `seconds`: how late, or after how long; `retry_after`:
-        seconds that the client is asked to wait; `at_byte`: how many bytes of the body arrive.
+        the object; `path` is how the request's path begins. The first `skip` that match are
+        spared, at most `times` are struck, and each with the probability `chance`. `seconds`: how
+        late, or after how long; `retry_after`: seconds that the client is asked to wait;
+        `at_byte`: how many bytes of the body arrive.
 
         Raises ValueError for a name that there is not (it lists those that there are), and for a
         number that the fault needs or does not have.

@@ -13,8 +13,8 @@ pub(super) struct PyFaults(pub(super) Faults);
 #[pymethods]
 impl PyFaults {
     #[pyo3(signature = (
-        fault, *, verb=None, name=None, namespace=None, chance=1.0, times=None, skip=0, seconds=None,
-        retry_after=None, at_byte=None
+        fault, *, verb=None, name=None, namespace=None, path=None, chance=1.0, times=None, skip=0,
+        seconds=None, retry_after=None, at_byte=None
     ))]
     #[allow(
         clippy::too_many_arguments,
@@ -26,6 +26,7 @@ impl PyFaults {
         verb: Option<&str>,
         name: Option<String>,
         namespace: Option<String>,
+        path: Option<String>,
         chance: f64,
         times: Option<u64>,
         skip: u64,
@@ -49,7 +50,7 @@ impl PyFaults {
                 verb: verb.map(parse_verb).transpose()?,
                 namespace,
                 name,
-                path: None,
+                path,
             },
             chance,
             skip,
