@@ -126,7 +126,7 @@ impl Subscription {
                 Ok(()) = self.sight.changed() => {}
                 () = sleep(pause), if blind || self.unsure || self.reads => {
                     self.pause = (pause * 3 / 2).min(poll_interval);
-                    if let Ok(news) = self.read(READ).await {
+                    if let Ok(news) = Box::pin(self.read(READ)).await {
                         if let News::Read(pod) = &news && (blind || self.reads) {
                             let pods = self.connection.pods(&self.namespace);
                             self.follower.follow(pods, pod, self.connection.followed());

@@ -86,7 +86,8 @@ impl Run {
                     self.hear(told)
                 }
                 expired = passed => {
-                    match self.last_look(news, expired).await {
+                    // Boxed, as is a read: a pod that is waited for holds no request.
+                    match Box::pin(self.last_look(news, expired)).await {
                         Look::Ended(end) => Some(end),
                         Look::Goes if self.clock.next() == limit => self.expire(expired)?,
                         Look::Goes => None,
