@@ -10,6 +10,8 @@ PRELUDE = """
 import os, signal, sys, threading, time
 import kubegrader
 
+# A shell's background jobs, and what they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 kubeconfig, namespace, image, name = sys.argv[1:]
 cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
 
