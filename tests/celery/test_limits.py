@@ -68,7 +68,7 @@ def test_a_grading_that_is_revoked_and_terminated_leaves_no_pod(
     worker = workers[pool]
     (submission,) = held.in_flight(worker, 1, task_id=f"revoked-{pool}")
     assert len(held.pods()) == 1
-    worker.celery.control.revoke(f"revoked-{pool}", terminate=True)
+    worker.revoke(f"revoked-{pool}")
     is_graded_after_all(held, worker, submission)
 
 

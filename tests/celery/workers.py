@@ -46,15 +46,15 @@ START = {
 }
 
 
-def celery_settings(folder: Path) -> dict[str, Any]:
-    """Give what both ends of the queue have to know."""
-    for name in ("queue", "processed"):
+def celery_settings(folder: Path, out: str = "queue") -> dict[str, Any]:
+    """Give what an end of the queue has to know, and the folder into which it writes."""
+    for name in ("queue", "processed", out):
         (folder / name).mkdir(exist_ok=True)
     return {
         "broker_url": "filesystem://",
         "broker_transport_options": {
             "data_folder_in": str(folder / "queue"),
-            "data_folder_out": str(folder / "queue"),
+            "data_folder_out": str(folder / out),
             "processed_folder": str(folder / "processed"),
             "control_folder": str(folder / "control"),
             "polling_interval": 0.1,
@@ -82,7 +82,7 @@ class Worker:
         self.pool = pool
         self._log = folder / "worker.log"
         self.celery = Celery(set_as_current=False)
-        self.celery.conf.update(celery_settings(folder))
+        self.celery.conf.update(celery_settings(folder, out="outbox"))
         worker = {"pool": pool, "concurrency": concurrency, "loglevel": "INFO"}
         config = CONFIG.format(
             directory=str(site.directory),
@@ -122,7 +122,19 @@ class Worker:
 
     def send(self, submission: int, **options: Any) -> str:
         """Send a grading, and give the task's id."""
-        return str(self.celery.send_task(TASK, args=[1, 1, submission], **options).id)
+        task = self.celery.send_task(TASK, args=[1, 1, submission], **options)
+        self._deliver()
+        return str(task.id)
+
+    def revoke(self, task: str) -> None:
+        """End a task that is under way."""
+        self.celery.control.revoke(task, terminate=True)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Put whole messages into the queue: kombu 5.7.0 takes, and loses, what is half written."""
+        for message in sorted((self._folder / "outbox").iterdir()):
+            message.rename(self._folder / "queue" / message.name)
 
     def end(self, signal_: signal.Signals = signal.SIGTERM, patience: float = 60) -> int:
         """Send a signal, and give the exit code."""
