@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_hours(1);
 struct Kubelet {
     reads: usize,
     asked: Vec<String>,
-    open: Vec<UnboundedSender<Bytes>>,
+    open: Vec<UnboundedSender<Chunk>>,
     refuses: bool,
 }
 
@@ -49,12 +49,12 @@ fn followed(kubelet: &Shared, query: &str) -> Response<Body> {
     Body::from_stream(chunks).into_response()
 }
 
-type Chunk = Result<Bytes, std::convert::Infallible>;
+type Chunk = std::io::Result<Bytes>;
 
 async fn next_chunk(
-    mut receiver: UnboundedReceiver<Bytes>,
-) -> Option<(Chunk, UnboundedReceiver<Bytes>)> {
-    Some((Ok(receiver.recv().await?), receiver))
+    mut receiver: UnboundedReceiver<Chunk>,
+) -> Option<(Chunk, UnboundedReceiver<Chunk>)> {
+    Some((receiver.recv().await?, receiver))
 }
 
 /// A cluster whose pods are the embedded one's, whose followed logs are the test's.
@@ -178,8 +178,21 @@ async fn what_is_in_the_log_is_read_and_thrown_away() {
     let scene = Scene::new(Kubelet::default()).await;
     for _ in 0..100 {
         let open = scene.kubelet.lock().unwrap().open[0].clone();
-        open.send(Bytes::from(vec![0xff; 4096])).unwrap();
+        open.send(Ok(Bytes::from(vec![0xff; 4096]))).unwrap();
     }
+    let late = scene.ends().await;
+    assert!(late < Duration::from_millis(200), "{late:?}");
+}
+
+/// As of a notebook that prints nothing: what is silent for 40 s is given up.
+#[tokio::test(start_paused = true)]
+async fn a_log_whose_connection_breaks_is_followed_again_at_once() {
+    let scene = Scene::new(Kubelet::default()).await;
+    let broken = std::io::Error::from(std::io::ErrorKind::TimedOut);
+    let open = scene.kubelet.lock().unwrap().open.remove(0);
+    open.send(Err(broken)).unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.asked().len(), 2);
     let late = scene.ends().await;
     assert!(late < Duration::from_millis(200), "{late:?}");
 }

@@ -44,6 +44,8 @@ pub struct Subscription {
     name: String,
     pause: Duration,
     follower: Follower,
+    /// A followed log has stopped: the pod is read at once, to find out why.
+    stopped: bool,
     /// A list did not show the pod: it is gone, or newer than the list.
     unsure: bool,
     /// The watch may not tell of the pod at all.
@@ -74,6 +76,7 @@ impl Subscription {
             name: name.to_owned(),
             pause: FIRST_POLL,
             follower: Follower::default(),
+            stopped: false,
             unsure: false,
             reads: false,
             began: Instant::now(),
@@ -110,7 +113,8 @@ impl Subscription {
     pub async fn next(&mut self, poll_interval: Duration) -> News {
         loop {
             let blind = self.is_blind();
-            let pause = self.pause.min(poll_interval);
+            let pause = if self.stopped { FIRST_POLL } else { self.pause };
+            let pause = pause.min(poll_interval);
             tokio::select! {
                 biased;
                 Ok(()) = self.slot.changed() => {
@@ -125,7 +129,9 @@ impl Subscription {
                 // A change of sight only has to be looked at.
                 Ok(()) = self.sight.changed() => {}
                 () = sleep(pause), if blind || self.unsure || self.reads => {
-                    self.pause = (pause * 3 / 2).min(poll_interval);
+                    if !std::mem::take(&mut self.stopped) {
+                        self.pause = (pause * 3 / 2).min(poll_interval);
+                    }
                     if let Ok(news) = Box::pin(self.read(READ)).await {
                         if let News::Read(pod) = &news && (blind || self.reads) {
                             let pods = self.connection.pods(&self.namespace);
@@ -135,6 +141,7 @@ impl Subscription {
                     }
                 }
                 stopped = self.follower.stopped(), if self.follower.is_following() => {
+                    self.stopped = true;
                     if stopped == Stopped::Ended {
                         self.pause = FIRST_POLL;
                     }
