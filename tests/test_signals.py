@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from child import Child
 from kubegrader import Cluster, EmbeddedCluster
-from pods import script
+from pods import names, script, until
 
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+STATUS = ["SigBlk", "/proc/self/status"]
 NONE_BLOCKED = "SigBlk:\t0000000000000000\n"
 """A line of /proc/self/status, proc_pid_status(5)."""
 
@@ -38,14 +45,19 @@ def test_a_signal_that_the_main_thread_blocks_stays_pending(
 def test_a_container_of_the_embedded_cluster_may_be_sent_all_signals() -> None:
     with EmbeddedCluster() as embedded:
         cluster = Cluster(kubeconfig=embedded.kubeconfig)
-        outcome = cluster.run(script("busybox", "grep SigBlk /proc/self/status"))
-        assert outcome.logs == NONE_BLOCKED
+        # No shell comes before it: dash unblocks all signals when it starts.
+        container = {"name": "c", "image": "i", "command": ["grep", *STATUS]}
+        pod = {"metadata": {"name": "p"}, "spec": {"containers": [container]}}
+        assert cluster.run(pod).logs == NONE_BLOCKED
 
 
 PLUGIN = """\
-#!/bin/sh
-grep SigBlk /proc/self/status >"$(dirname "$0")/status"
-echo '{credential}'
+#!{python}
+from pathlib import Path
+
+lines = Path("/proc/self/status").read_text().splitlines(keepends=True)
+Path(__file__).with_name("status").write_text(*[line for line in lines if "SigBlk" in line])
+print({credential!r})
 """
 
 
@@ -57,7 +69,8 @@ def test_a_credential_plugin_may_be_sent_all_signals(
     token = {"token": config["users"][0]["user"]["token"]}
     credential = {"apiVersion": version, "kind": "ExecCredential", "status": token}
     plugin = tmp_path / "plugin"
-    plugin.write_text(PLUGIN.format(credential=json.dumps(credential)))
+    text = PLUGIN.format(python=sys.executable, credential=json.dumps(credential))
+    plugin.write_text(text)
     plugin.chmod(0o700)
     command = {"apiVersion": version, "command": str(plugin), "interactiveMode": "Never"}
     config["users"][0]["user"] = {"exec": command}
@@ -66,3 +79,21 @@ def test_a_credential_plugin_may_be_sent_all_signals(
     cluster = Cluster(kubeconfig=str(own), namespace=namespace)
     assert cluster.run(script(image, "echo hi")).logs == "hi\n"
     assert (tmp_path / "status").read_text() == NONE_BLOCKED
+
+
+def test_what_is_called_before_a_later_attempt_may_start_processes_that_take_all_signals(
+    cluster: Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    told: list[str] = []
+
+    def prepare(_attempt: int) -> None:
+        told.append(
+            subprocess.run(["grep", *STATUS], check=True, capture_output=True, text=True).stdout
+        )
+
+    pod = script(image, "sleep 5; echo hi", "prepared", terminationGracePeriodSeconds=1)
+    run = cluster.submit(pod, max_attempts=2, before_attempt=prepare)
+    until(lambda: "prepared" in names(api, namespace))
+    api.create_namespaced_pod_eviction("prepared", namespace, {"metadata": {"name": "prepared"}})
+    assert run.wait().attempt == 2
+    assert told == [NONE_BLOCKED]
