@@ -162,3 +162,82 @@ async fn a_list_that_is_answered_410_again_and_again_is_not_asked_without_a_paus
         .count();
     assert!(lists < 30, "{lists} lists");
 }
+
+/// Runs a pod whose limit's looks meet a fault; a second before it the pod's state changes.
+async fn with_slow_looks(
+    embedded: &EmbeddedCluster,
+    fault: Rule,
+    phase: &str,
+    told: Value,
+) -> (Outcome, Duration) {
+    let began = Instant::now();
+    let playing = async {
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        state(embedded, "Running", json!({"running": {}})).await;
+        sleep(LIMIT.checked_sub(Duration::from_secs(1)).unwrap()).await;
+        embedded.faults().add(fault);
+        state(embedded, phase, told).await;
+    };
+    let (ended, ()) = tokio::join!(run_pod(embedded), playing);
+    let took = began.elapsed();
+    assert_eq!(get(&embedded.router(), PODS).await.1["items"], json!([]));
+    (ended.unwrap(), took)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_whose_first_look_is_never_answered_is_passed_by_less_than_a_second() {
+    let hangs = Rule::new(Fault::Latency(Duration::from_hours(1)))
+        .verb(Verb::Get)
+        .times(1);
+    let running = json!({"running": {}});
+    let (outcome, took) = with_slow_looks(&without_kubelet(), hangs, "Running", running).await;
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+    assert!(
+        took >= LIMIT && took < LIMIT + Duration::from_secs(1),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_two_seconds_for_an_answer_at_the_limit_is_heard() {
+    let embedded = without_kubelet();
+    let silent = Rule::new(Fault::WatchStalled(Duration::from_secs(1))).verb(Verb::Watch);
+    embedded.faults().add(silent);
+    let slow = Rule::new(Fault::Latency(Duration::from_secs(2))).verb(Verb::Get);
+    let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+    let (outcome, took) = with_slow_looks(&embedded, slow, "Succeeded", ended).await;
+    assert_eq!(outcome.verdict.cause, Cause::Completed);
+    assert!(took < LIMIT + Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waits_for_an_answer_at_its_limit_is_cancelled_at_once() {
+    let embedded = without_kubelet();
+    let cancel = CancellationToken::new();
+    let playing = async {
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        state(&embedded, "Running", json!({"running": {}})).await;
+        let hangs = Rule::new(Fault::Latency(Duration::from_hours(1))).verb(Verb::Get);
+        embedded.faults().add(hangs);
+        sleep(LIMIT + Duration::from_secs(1)).await;
+        cancel.cancel();
+        Instant::now()
+    };
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let options = RunOptions {
+        timeout: Some(LIMIT),
+        ..RunOptions::default()
+    };
+    let (cluster, steps) = (cluster(&embedded), Steps::default());
+    let manifest = Manifest::new(pod).unwrap();
+    let running = run(&cluster, manifest, options, &steps, cancel.clone());
+    let (ended, cancelled) = tokio::join!(running, playing);
+    let error = ended.unwrap_err();
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    assert!(cancelled.elapsed() < Duration::from_secs(1));
+}

@@ -13,12 +13,15 @@ use crate::error::{Error, Result};
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, State, Verdict, deleted, judge, on_silent_node};
 
-/// The time in which a last look at the pod must be answered, when a limit has passed.
-const LAST_LOOK: Duration = Duration::from_millis(800);
+/// The time in which a last look at the pod must be answered, when a limit has passed: if one answer hangs, the next keeps
+/// the limit within a second.
+const LAST_LOOK: Duration = Duration::from_millis(400);
+/// The same for every look after an unanswered one: a server that is only slow is heard.
+const LATER_LOOK: Duration = Duration::from_secs(5);
 /// How long a limit may wait for an API server that does not answer: nobody is blamed for an end that nobody has seen. The
 /// restart of a control plane takes less.
 const CONFIRMING: Duration = Duration::from_mins(1);
-/// The pause between two looks then.
+/// The pause between two looks then, but for the second, which follows at once.
 const NEXT_LOOK: Duration = Duration::from_secs(1);
 
 /// How a pod ended.
@@ -40,6 +43,15 @@ pub(super) enum Remains {
     Nothing,
 }
 
+/// The looks at a pod whose limit has passed that nobody answered.
+#[derive(Clone, Copy)]
+struct Silence {
+    /// When the first of them was not answered.
+    since: Instant,
+    /// When the next is due.
+    next: Instant,
+}
+
 /// What came of a last look.
 enum Look {
     /// The pod has ended.
@@ -59,14 +71,13 @@ impl From<Option<End>> for Look {
 impl Run {
     /// Waits until the pod has ended, and says how.
     pub(super) async fn observe(&mut self, news: &mut Subscription) -> Result<End> {
-        // When a limit's first look was not answered, and when the next is due.
-        let mut unanswered: Option<(Instant, Instant)> = None;
+        let mut unanswered: Option<Silence> = None;
         loop {
             let limit = self.clock.next();
             let passed = async {
                 match limit {
                     Some((at, expired)) => {
-                        sleep_until(unanswered.map_or(at, |(_, next)| next.max(at))).await;
+                        sleep_until(unanswered.map_or(at, |silence| silence.next.max(at))).await;
                         expired
                     }
                     None => std::future::pending().await,
@@ -87,13 +98,19 @@ impl Run {
                 }
                 expired = passed => {
                     // Boxed, as is a read: a pod that is waited for holds no request.
-                    match Box::pin(self.last_look(news, expired)).await {
+                    let patience = unanswered.map_or(LAST_LOOK, |_| LATER_LOOK);
+                    let cancel = self.cancel.clone();
+                    let look = tokio::select! {
+                        biased;
+                        () = cancel.cancelled() => return Err(self.cancelled()),
+                        look = Box::pin(self.last_look(news, expired, patience)) => look,
+                    };
+                    match look {
                         Look::Ended(end) => Some(end),
                         Look::Goes if self.clock.next() == limit => self.expire(expired)?,
                         Look::Goes => None,
                         Look::Unanswered(failure) => {
-                            let since = self.bear_with(unanswered.map(|(since, _)| since), failure)?;
-                            unanswered = Some((since, Instant::now() + NEXT_LOOK));
+                            unanswered = Some(self.bear_with(unanswered, failure)?);
                             continue;
                         }
                     }
@@ -106,26 +123,40 @@ impl Run {
         }
     }
 
-    /// Bears with an API server that has not answered since `since`, for a while.
-    fn bear_with(&self, since: Option<Instant>, failure: Failure) -> Result<Instant> {
-        let Some(since) = since else {
-            self.steps.warn(&format!(
-                "its time is over, and the API server does not say how the pod is: {failure}"
-            ));
-            return Ok(Instant::now());
-        };
-        if since.elapsed() < CONFIRMING {
-            return Ok(since);
+    /// Bears with an API server that does not answer, for a while.
+    fn bear_with(&self, silence: Option<Silence>, failure: Failure) -> Result<Silence> {
+        let now = Instant::now();
+        match silence {
+            None => {
+                self.steps.warn(&format!(
+                    "its time is over, and the API server does not say how the pod is: {failure}"
+                ));
+                Ok(Silence {
+                    since: now,
+                    next: now,
+                })
+            }
+            Some(Silence { since, .. }) if since.elapsed() < CONFIRMING => Ok(Silence {
+                since,
+                next: now + NEXT_LOOK,
+            }),
+            Some(_) => {
+                Err(failure.into_error("reading pod", &self.object(), self.connection.server()))
+            }
         }
-        Err(failure.into_error("reading pod", &self.object(), self.connection.server()))
     }
 
     /// The watch may be behind, and the status may not say why a pod waits: the pod itself has the last word.
-    async fn last_look(&mut self, news: &Subscription, expired: Expired) -> Look {
+    async fn last_look(
+        &mut self,
+        news: &Subscription,
+        expired: Expired,
+        patience: Duration,
+    ) -> Look {
         let events = async {
             match expired {
                 Expired::Silence | Expired::Start if self.is_in_trouble() => {
-                    Some(self.read_events(LAST_LOOK).await)
+                    Some(self.read_events(patience).await)
                 }
                 // It will be looked at again.
                 Expired::Silence => Some(None),
@@ -135,7 +166,7 @@ impl Run {
         let pod = async {
             match expired {
                 Expired::Silence => None,
-                _ => Some(news.read(LAST_LOOK).await),
+                _ => Some(news.read(patience).await),
             }
         };
         let (told, events) = tokio::join!(pod, events);
