@@ -12,6 +12,12 @@ pub struct Packed {
     default_container: Option<Box<str>>,
 }
 
+impl From<Manifest> for Packed {
+    fn from(manifest: Manifest) -> Self {
+        Self::from(&manifest)
+    }
+}
+
 impl From<&Manifest> for Packed {
     fn from(manifest: &Manifest) -> Self {
         Self {
@@ -35,10 +41,22 @@ impl Packed {
         self.default_container.as_deref()
     }
 
+    /// The Pod as the text of JSON; empty for none.
+    #[must_use]
+    pub const fn json(&self) -> &[u8] {
+        &self.json
+    }
+
     /// The manifest again; an empty one for none.
     #[must_use]
     pub fn to_manifest(&self) -> Manifest {
         Manifest::new(self.to_value()).unwrap_or_default()
+    }
+
+    /// The same for a further attempt, as [`Manifest::for_attempt`] names it.
+    #[must_use]
+    pub fn for_attempt(&self, attempt: u32) -> Self {
+        Self::from(self.to_manifest().for_attempt(attempt))
     }
 
     /// The Pod as JSON; `null` for none.

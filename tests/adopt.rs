@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::http::{Method, Request, header::CONTENT_TYPE};
@@ -328,7 +329,9 @@ async fn a_run_that_cannot_leave_its_pod_goes_on() {
             until(&embedded, |pod| pod["kind"] == "Pod").await;
             let Detach { asked, refused } = &stop.detach;
             asked.cancel();
-            refused.cancelled().await;
+            while !refused.load(Ordering::SeqCst) {
+                sleep(Duration::from_millis(10)).await;
+            }
             succeed(&embedded).await;
         };
         let (outcome, ()) = tokio::join!(running, detaching);

@@ -39,7 +39,10 @@ class Cluster(_core.Cluster):
         from . import event_loop  # imports asyncio
 
         await event_loop.turn()
-        return await event_loop.ended(self.submit(pod, **options))
+        run = self.submit(pod, **options)
+        # Thousands of these may wait, and none needs the manifest any more.
+        del pod, options
+        return await event_loop.ended(run)
 
 
 def shared_cluster(

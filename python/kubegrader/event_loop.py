@@ -54,19 +54,22 @@ class _Loop:
         if self._is_counting:
             loop.call_soon(self._next_turn, loop)
 
-    async def end(self, loop: asyncio.AbstractEventLoop, run: PodRun) -> None:
-        """Wait until a run has ended."""
+    def wait_for(
+        self, loop: asyncio.AbstractEventLoop, run: PodRun
+    ) -> tuple[int, asyncio.Future[None]]:
+        """Give what is done when a run has ended, and the number by which it is forgotten."""
         if not self._waiting:
             loop.add_reader(self._bell.fileno(), self._tell)
         token = next(self._tokens)
         self._waiting[token] = ended = loop.create_future()
         run._ring(self._bell, token)  # noqa: SLF001
-        try:
-            await ended
-        finally:
-            del self._waiting[token]
-            if not self._waiting and not loop.is_closed():
-                loop.remove_reader(self._bell.fileno())
+        return token, ended
+
+    def forget(self, loop: asyncio.AbstractEventLoop, token: int) -> None:
+        """Wait for this run no more."""
+        del self._waiting[token]
+        if not self._waiting and not loop.is_closed():
+            loop.remove_reader(self._bell.fileno())
 
     def _tell(self) -> None:
         for token in self._bell.take(A_TURN):
@@ -96,9 +99,12 @@ async def ended(run: PodRun) -> Outcome:
     """Wait for a run's end without a thread; a task that is cancelled meanwhile cancels the run."""
     if not run.done:
         loop, known = _here()
+        token, told = known.wait_for(loop, run)
         try:
-            await known.end(loop, run)
+            await told
         except asyncio.CancelledError:
             run.cancel(0.0)
             raise
+        finally:
+            known.forget(loop, token)
     return run.wait()

@@ -186,12 +186,12 @@ impl Connection {
     #[must_use]
     pub fn subscribe(
         self: &Arc<Self>,
-        namespace: &str,
+        namespace: &Arc<str>,
         instance: &str,
-        name: &str,
+        name: &Arc<str>,
         steps: &Steps,
     ) -> Subscription {
-        let key = (namespace.to_owned(), instance.to_owned());
+        let key = (namespace.as_ref().to_owned(), instance.to_owned());
         let mut watches = locked(&self.watches);
         loop {
             let watch = watches

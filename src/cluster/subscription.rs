@@ -40,8 +40,8 @@ pub struct Subscription {
     slot: watch::Receiver<Told>,
     sight: watch::Receiver<Sight>,
     connection: Arc<Connection>,
-    namespace: String,
-    name: String,
+    namespace: Arc<str>,
+    name: Arc<str>,
     pause: Duration,
     follower: Follower,
     /// A followed log has stopped: the pod is read at once, to find out why.
@@ -58,12 +58,12 @@ impl Subscription {
     pub(super) fn new(
         watch: Arc<Watch>,
         connection: &Arc<Connection>,
-        namespace: &str,
-        name: &str,
+        namespace: &Arc<str>,
+        name: &Arc<str>,
     ) -> Option<Self> {
         let slot = {
             let mut slots = locked(&watch.slots);
-            let slot = slots.as_mut()?.entry(name.to_owned());
+            let slot = slots.as_mut()?.entry(Arc::clone(name));
             slot.or_insert_with(|| watch::channel(Told::Nothing).0)
                 .subscribe()
         };
@@ -72,8 +72,8 @@ impl Subscription {
             watch,
             slot,
             connection: Arc::clone(connection),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            namespace: Arc::clone(namespace),
+            name: Arc::clone(name),
             pause: FIRST_POLL,
             follower: Follower::default(),
             stopped: false,

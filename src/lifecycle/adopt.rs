@@ -14,6 +14,7 @@ use crate::manifest::{annotations, labels};
 use crate::owner::process::UnderWay;
 use crate::owner::sighting::{LONGEST, LOOK};
 use crate::owner::{Beat, Liveness, claim, liveness};
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 
 /// How often a pod is put whose status changes between the read and the put.
@@ -42,7 +43,8 @@ impl Run {
     /// Makes the pod say that it is this process's, from its create on.
     pub(super) async fn claim(&mut self) -> Result<()> {
         let process = &self.process;
-        let run = self.manifest.label(labels::RUN).unwrap_or_default();
+        let mut manifest = self.manifest.to_manifest();
+        let run = manifest.label(labels::RUN).unwrap_or_default();
         self.hold.under_way = Some(process.begin(run, &self.namespace, &self.name));
         if self.options.keep {
             // The caller's from its end on: an owner that has no run of it any more would count as gone.
@@ -54,8 +56,10 @@ impl Run {
         let claim = owners.claim(&self.connection, process, beat.is_held).await;
         self.hold.beat = Some(beat);
         let (labels, annotations) = claim::marks(process.id(), &claim);
-        self.manifest.add_labels(&labels)?;
-        self.manifest.add_annotations(&annotations)
+        manifest.add_labels(&labels)?;
+        manifest.add_annotations(&annotations)?;
+        self.manifest = Packed::from(&manifest);
+        Ok(())
     }
 
     /// Whether the owner of a pod is gone; takes as long as a Lease must be watched for that.
@@ -87,11 +91,12 @@ impl Run {
     /// Marks a pod of another run as this one's. Of two that try, one gets it.
     pub(super) async fn take_over(&self, pod: &Arc<PodView>) -> Result<Option<Arc<PodView>>> {
         // Null takes a label or an annotation away: a run that keeps its pod is no owner of it.
-        let ours = |key| self.manifest.label(key);
+        let manifest = self.manifest.to_manifest();
+        let ours = |key| manifest.label(key);
         let change = json!({
             "labels": {labels::RUN: ours(labels::RUN), labels::OWNER: ours(labels::OWNER)},
             "annotations": {
-                annotations::OWNER_CLAIM: self.manifest.annotation(annotations::OWNER_CLAIM),
+                annotations::OWNER_CLAIM: manifest.annotation(annotations::OWNER_CLAIM),
             },
         });
         match self.mark(pod, true, &change).await? {

@@ -12,7 +12,6 @@ use super::other_attempts::{Beginning, settle};
 use super::{Outcome, RunOptions, Stop, attempt};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::manifest::Manifest;
 use crate::packed::Packed;
 use crate::step::Steps;
 
@@ -49,40 +48,42 @@ impl fmt::Debug for BeforeAttempt {
 /// # Errors
 /// What kept the pod from being run or judged, an end that is the cluster's fault included. A pod that failed by its
 /// own fault, or by the course's, is an [`Outcome`].
-pub async fn run(
+pub fn run(
     cluster: &Cluster,
-    mut manifest: Manifest,
-    mut options: RunOptions,
+    manifest: impl Into<Packed>,
+    options: impl Into<Arc<RunOptions>>,
     steps: &Steps,
     stop: impl Into<Stop>,
-) -> Result<Outcome> {
-    let stop = stop.into();
-    let first = options.attempt;
-    let last = first.saturating_add(options.max_attempts.saturating_sub(1));
-    // What the first attempt adds to its own is not in it.
-    let original = (options.attempt < last).then(|| Packed::from(&manifest));
-    match Box::pin(settle(cluster, &manifest, &options, steps, &stop)).await? {
-        Beginning::First => {}
-        Beginning::Cleared => options.prepare().await?,
-        Beginning::Later(attempt) => {
-            options.attempt = attempt;
-            manifest = manifest.for_attempt(attempt);
+) -> impl Future<Output = Result<Outcome>> + Send {
+    // Not an async function: what one is given stays in its future to the end, and thousands of pods wait in one.
+    let (mut manifest, mut options, stop) = (manifest.into(), options.into(), stop.into());
+    async move {
+        let first = options.attempt;
+        let last = first.saturating_add(options.max_attempts.saturating_sub(1));
+        // What the first attempt adds to its own is not in it.
+        let original = (options.attempt < last).then(|| manifest.clone());
+        match Box::pin(settle(cluster, &manifest, &options, steps, &stop)).await? {
+            Beginning::First => {}
+            Beginning::Cleared => options.prepare().await?,
+            Beginning::Later(attempt) => {
+                Arc::make_mut(&mut options).attempt = attempt;
+                manifest = manifest.for_attempt(attempt);
+            }
         }
-    }
-    loop {
-        let ended = attempt(cluster, manifest, &options, steps, stop.clone()).await;
-        match ended {
-            Err(Error::Lost { verdict, .. }) if verdict.retryable() && options.attempt < last => {}
-            ended => return ended,
+        loop {
+            match attempt(cluster, &mut manifest, &options, steps, &stop).await {
+                Err(Error::Lost { verdict, .. })
+                    if verdict.retryable() && options.attempt < last => {}
+                ended => return ended,
+            }
+            pause(options.attempt - first, &stop.cancel).await;
+            Arc::make_mut(&mut options).attempt += 1;
+            options.prepare().await?;
+            manifest = original
+                .as_ref()
+                .map(|original| original.for_attempt(options.attempt))
+                .unwrap_or_default();
         }
-        pause(options.attempt - first, &stop.cancel).await;
-        options.attempt += 1;
-        options.prepare().await?;
-        manifest = original
-            .as_ref()
-            .map(Packed::to_manifest)
-            .unwrap_or_default()
-            .for_attempt(options.attempt);
     }
 }
 

@@ -18,7 +18,6 @@ use crate::cluster::{Connection, Pace};
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, labels};
 use crate::name::{label_value, unique_id};
-use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
@@ -61,7 +60,7 @@ impl Run {
         let mut unanswered = false;
         let created = self.create_or_adopt(&mut unanswered).await;
         if created.is_err() && unanswered {
-            self.find_lost().await;
+            Box::pin(self.find_lost()).await;
         }
         created
     }
@@ -78,7 +77,8 @@ impl Run {
             }
             let turn = self.take_turn(&connection, &mut patience).await?;
             let generation = connection.generation();
-            let posted = self.post().await;
+            // Boxed, as is all that is seldom done here: a pod that waits for its turn holds no request.
+            let posted = Box::pin(self.post()).await;
             drop(turn);
             let failure = match posted {
                 Ok(pod) => {
@@ -90,7 +90,7 @@ impl Run {
             };
             if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
                 reloaded = true;
-                connection.renew(generation).await?;
+                Box::pin(connection.renew(generation)).await?;
                 continue;
             }
             self.note(&failure, connection.pace(), &mut patience);
@@ -100,7 +100,7 @@ impl Run {
             };
             *unanswered |= failure.is_transient();
             let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
-                match self.look(failure).await? {
+                match Box::pin(self.look(failure)).await? {
                     Found::Ours => return Ok(None),
                     Found::Adopted(pod) => return Ok(Some(pod)),
                     Found::Replaced if !replaced => {
@@ -191,13 +191,13 @@ impl Run {
 
     /// One create. The body is the manifest as it is, so that a field that this build does not know arrives; a field
     /// that the server does not know is refused, as with kubectl, and not dropped.
-    async fn post(&self) -> Result<PodView, Failure> {
+    async fn post(&self) -> Result<Box<PodView>, Failure> {
         let params = PostParams {
             field_manager: Some("kubegrader".to_owned()),
             ..PostParams::default()
         };
         let url = format!("/api/v1/namespaces/{}/pods", self.namespace);
-        let body = self.manifest.to_json();
+        let body = self.manifest.json().to_vec();
         let mut request = Request::new(url)
             .create(&params, body)
             .map_err(|error| Failure::Hopeless(error.to_string()))?;
@@ -205,7 +205,9 @@ impl Run {
         *request.uri_mut() = strict
             .parse()
             .map_err(|_| Failure::Hopeless(format!("{strict:?} is no URL")))?;
-        once(self.connection.client().request(request)).await
+        once(self.connection.client().request(request))
+            .await
+            .map(Box::new)
     }
 
     pub(super) fn owns(&mut self, pod: &PodView, how: &str) {
@@ -218,13 +220,12 @@ impl Run {
     }
 
     fn has(&mut self, uid: &str, how: &str) {
-        uid.clone_into(&mut self.uid);
+        self.uid = uid.into();
         self.created = true;
         if let Some(under_way) = &mut self.hold.under_way {
             under_way.owns(&self.uid);
         }
         self.clock.create();
-        self.sent = Packed::from(&std::mem::take(&mut self.manifest));
         self.steps.info(&format!("{how} (uid {uid})"));
     }
 

@@ -1,5 +1,8 @@
 //! Leaving a pod running for a later run of the same submission and attempt.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +28,8 @@ pub struct Stop {
 pub struct Detach {
     /// Cancelled to ask for it.
     pub asked: CancellationToken,
-    /// Cancelled by a run that cannot leave its pod, and goes on.
-    pub refused: CancellationToken,
+    /// Set by a run that cannot leave its pod, and goes on.
+    pub refused: Arc<AtomicBool>,
 }
 
 impl From<CancellationToken> for Stop {
@@ -42,7 +45,7 @@ impl From<CancellationToken> for Stop {
 impl Detach {
     /// Resolves when it is asked for, unless it was refused.
     pub(super) async fn asked(&self) {
-        if self.refused.is_cancelled() {
+        if self.refused.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         } else {
             self.asked.cancelled().await;
@@ -62,7 +65,7 @@ impl Run {
                 "annotations": {annotations::OWNER_CLAIM: null},
             });
             let mut pod = PodView::default();
-            pod.metadata.uid = Some(self.uid.clone());
+            pod.metadata.uid = Some(self.uid.as_ref().to_owned());
             match self.mark(&pod, false, &change).await {
                 Ok(Marked::Yes(_)) => {
                     self.created = false;
@@ -80,7 +83,7 @@ impl Run {
         };
         self.steps
             .warn(&format!("the pod is not detached: {problem}"));
-        self.detach.refused.cancel();
+        self.detach.refused.store(true, Ordering::SeqCst);
         None
     }
 }

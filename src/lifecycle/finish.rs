@@ -57,7 +57,7 @@ impl Run {
             self.options.attempt,
             logs,
             timings,
-            std::mem::take(&mut self.sent),
+            std::mem::take(&mut self.manifest),
             &self.uid,
             self.last.take(),
         )
@@ -94,7 +94,7 @@ impl Run {
             });
             failed.map(|status| status.name.as_str())
         });
-        failed_init.or_else(|| self.sent.default_container())
+        failed_init.or_else(|| self.manifest.default_container())
     }
 
     /// Deletes our pod; a pod that cannot be deleted is told of and fails nothing.
@@ -104,8 +104,8 @@ impl Run {
 
     pub(super) async fn delete_pod(&self, uid: &str, grace: u32) {
         let doomed = Doomed {
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
+            namespace: self.namespace.as_ref().to_owned(),
+            name: self.name.as_ref().to_owned(),
             uid: uid.to_owned(),
             grace,
         };

@@ -104,17 +104,25 @@ impl Default for RunOptions {
     }
 }
 
-/// Runs a pod once, and deletes it: one attempt.
+/// Runs a pod once, and deletes it: one attempt. The manifest is taken.
 async fn attempt(
     cluster: &Cluster,
-    manifest: Manifest,
-    options: &RunOptions,
+    manifest: &mut Packed,
+    options: &Arc<RunOptions>,
     steps: &Steps,
-    stop: Stop,
+    stop: &Stop,
 ) -> Result<Outcome> {
     let began = Instant::now();
     let connection = cluster.connect().await?;
-    let mut run = Run::new(cluster, connection, manifest, options.clone(), steps, stop)?;
+    let manifest = std::mem::take(manifest).to_manifest();
+    let mut run = Run::new(
+        cluster,
+        connection,
+        manifest,
+        Arc::clone(options),
+        steps,
+        stop,
+    )?;
     // What comes before and after the long wait is boxed, so that a pod that is waited for holds none of it.
     let error = match run.live().await {
         Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => {
@@ -133,10 +141,9 @@ async fn attempt(
 struct Run {
     process: Arc<Process>,
     connection: Arc<Connection>,
-    /// Until the pod is there; then `sent`.
-    manifest: Manifest,
-    sent: Packed,
-    options: RunOptions,
+    /// As it is sent, and was.
+    manifest: Packed,
+    options: Arc<RunOptions>,
     steps: Steps,
     cancel: CancellationToken,
     detach: Detach,
@@ -144,9 +151,9 @@ struct Run {
     admission: Arc<Admission>,
     permit: Option<Permit>,
     place: queue::Place,
-    namespace: String,
-    name: String,
-    uid: String,
+    namespace: Arc<str>,
+    name: Arc<str>,
+    uid: Arc<str>,
     created: bool,
     /// Whether a node can be expected to confirm the pod's end.
     is_confirmed: bool,
@@ -159,9 +166,9 @@ impl Run {
         cluster: &Cluster,
         connection: Arc<Connection>,
         mut manifest: Manifest,
-        options: RunOptions,
+        options: Arc<RunOptions>,
         steps: &Steps,
-        stop: Stop,
+        stop: &Stop,
     ) -> Result<Self> {
         let namespace = manifest
             .namespace()
@@ -181,25 +188,24 @@ impl Run {
         if let Some(timeout) = options.timeout {
             manifest.set_deadline(clock::safety_net(timeout, options.start_timeout));
         }
-        let name = manifest.name().to_owned();
+        let (namespace, name): (Arc<str>, Arc<str>) = (namespace.into(), manifest.name().into());
         let steps = steps.about(&options, &namespace, &name);
         Ok(Self {
             process: Arc::clone(cluster.process()),
             connection,
             clock: Clock::new(options.start_timeout, options.timeout),
-            manifest,
-            sent: Packed::default(),
+            manifest: Packed::from(&manifest),
             options,
             steps,
-            cancel: stop.cancel,
-            detach: stop.detach,
+            cancel: stop.cancel.clone(),
+            detach: stop.detach.clone(),
             hold: adopt::Hold::default(),
             admission: Arc::clone(cluster.admission()),
             permit: None,
-            place: stop.place,
+            place: stop.place.clone(),
             namespace,
             name,
-            uid: String::new(),
+            uid: Arc::default(),
             created: false,
             is_confirmed: true,
             last: None,

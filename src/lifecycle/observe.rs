@@ -195,14 +195,14 @@ impl Run {
 
     /// Whether a watch tells of another pod of the name: of one before ours, if the watch is late, or of one after it.
     fn is_doubtful(&self, news: &News) -> bool {
-        matches!(news, News::Pod(pod) if pod.uid() != self.uid)
+        matches!(news, News::Pod(pod) if pod.uid() != &*self.uid)
     }
 
     fn hear(&mut self, news: News) -> Option<End> {
         match news {
-            News::Pod(pod) | News::Read(pod) if pod.uid() == self.uid => self.see(pod),
+            News::Pod(pod) | News::Read(pod) if pod.uid() == &*self.uid => self.see(pod),
             // A pod of the same name that went before ours.
-            News::Gone(Some(pod)) if pod.uid() != self.uid => None,
+            News::Gone(Some(pod)) if pod.uid() != &*self.uid => None,
             News::Gone(pod) => Some(self.gone(pod)),
             // A pod of the same name that came after ours: ours is gone.
             News::Read(_) => Some(self.gone(None)),
@@ -220,7 +220,7 @@ impl Run {
         if pod.metadata.deletion_timestamp.is_some() {
             self.clock.go(pod.metadata.deletion_grace_period_seconds);
         }
-        let state = judge(&pod, self.sent.restarts());
+        let state = judge(&pod, self.manifest.restarts());
         self.last = Some(pod);
         if self.clock.note(&state) {
             match &state {
@@ -269,7 +269,7 @@ impl Run {
                 let state = self
                     .last
                     .as_ref()
-                    .map(|pod| judge(pod, self.sent.restarts()));
+                    .map(|pod| judge(pod, self.manifest.restarts()));
                 let Some(State::Ended { verdict, .. }) = state else {
                     return Err(self.not_started(String::new()));
                 };

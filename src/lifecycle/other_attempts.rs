@@ -11,6 +11,7 @@ use crate::manifest::{Manifest, labels};
 use crate::name::label_value;
 use crate::owner::Liveness;
 use crate::owner::claim::Holder;
+use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::step::Steps;
 
@@ -32,8 +33,8 @@ pub(super) enum Beginning {
 /// give them. The newest is left to be adopted where that is wanted; all others are stopped.
 pub(super) async fn settle(
     cluster: &Cluster,
-    manifest: &Manifest,
-    options: &RunOptions,
+    manifest: &Packed,
+    options: &Arc<RunOptions>,
     steps: &Steps,
     stop: &Stop,
 ) -> Result<Beginning> {
@@ -45,11 +46,11 @@ pub(super) async fn settle(
         return Ok(Beginning::First);
     };
     let connection = cluster.connect().await?;
-    let of_pod = |manifest: Manifest, options: RunOptions| {
+    let of_pod = |manifest: Manifest, options: Arc<RunOptions>| {
         let connection = Arc::clone(&connection);
-        Run::new(cluster, connection, manifest, options, steps, stop.clone())
+        Run::new(cluster, connection, manifest, options, steps, stop)
     };
-    let first = of_pod(manifest.clone(), options.clone())?;
+    let first = of_pod(manifest.to_manifest(), Arc::clone(options))?;
     let mut news = first.subscribe();
     tokio::select! {
         () = news.opened() => {}
@@ -68,11 +69,11 @@ pub(super) async fn settle(
             beginning = Beginning::Later(attempt);
         } else if !pod.is_terminal() {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
-            let options = RunOptions {
+            let options = Arc::new(RunOptions {
                 attempt,
-                ..options.clone()
-            };
-            let mut other = of_pod(manifest.named(name), options)?;
+                ..RunOptions::clone(options)
+            });
+            let mut other = of_pod(manifest.to_manifest().named(name), options)?;
             Box::pin(other.stop_other(pod)).await?;
             if is_newest {
                 beginning = Beginning::Cleared;
@@ -92,12 +93,13 @@ impl Run {
         let names = news
             .pods_of(submission)
             .unwrap_or_else(|| self.later_names());
+        let manifest = self.manifest.to_manifest();
         let mut found = Vec::new();
-        for name in names.iter().filter(|name| **name != self.name) {
+        for name in names.iter().filter(|name| name.as_str() != &*self.name) {
             let Some(pod) = self.read_other(name).await? else {
                 continue;
             };
-            let same = |key| pod.label(key) == self.manifest.label(key);
+            let same = |key| pod.label(key) == manifest.label(key);
             let attempt = pod
                 .label(labels::ATTEMPT)
                 .and_then(|number| number.parse().ok());
@@ -116,9 +118,10 @@ impl Run {
     fn later_names(&self) -> Vec<String> {
         let first = self.options.attempt;
         let later = 1..self.options.max_attempts;
+        let manifest = self.manifest.to_manifest();
         let number = |after: u32| first.saturating_add(after);
         later
-            .map(|after| self.manifest.for_attempt(number(after)).name().to_owned())
+            .map(|after| manifest.for_attempt(number(after)).name().to_owned())
             .collect()
     }
 

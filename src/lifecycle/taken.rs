@@ -113,8 +113,9 @@ impl Run {
     }
 
     pub(super) fn whose(&self, pod: &PodView) -> Whose {
+        let manifest = self.manifest.to_manifest();
         let same = |key| {
-            self.manifest
+            manifest
                 .label(key)
                 .is_some_and(|ours| pod.label(key) == Some(ours))
         };

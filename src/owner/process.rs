@@ -22,9 +22,9 @@ pub struct Process {
     identity: OnceLock<Option<Identity>>,
     place: OnceLock<Option<Place>>,
     /// Of each run that is under way, its random id and its pod's uid.
-    runs: Mutex<HashSet<String>>,
+    runs: Mutex<HashSet<Arc<str>>>,
     /// The names of the pods of these runs, with their namespaces: there already or not, ours or not yet.
-    names: Mutex<HashSet<(String, String)>>,
+    names: Mutex<HashSet<(Arc<str>, Arc<str>)>>,
     heartbeats: Mutex<Vec<Weak<Heartbeat>>>,
 }
 
@@ -90,7 +90,7 @@ impl Process {
     /// Whether a run of this process is to have a pod of this name: it then decides what becomes of the one that is there.
     #[must_use]
     pub fn wants(&self, namespace: &str, name: &str) -> bool {
-        locked(&self.names).contains(&(namespace.to_owned(), name.to_owned()))
+        locked(&self.names).contains(&(namespace.into(), name.into()))
     }
 
     /// Whether any run is under way.
@@ -100,13 +100,20 @@ impl Process {
     }
 
     /// Notes a run, until the guard is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, run: &str, namespace: &str, name: &str) -> UnderWay {
-        let name = (namespace.to_owned(), name.to_owned());
-        locked(&self.runs).insert(run.to_owned());
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        run: &str,
+        namespace: &Arc<str>,
+        name: &Arc<str>,
+    ) -> UnderWay {
+        let name = (Arc::clone(namespace), Arc::clone(name));
+        let run: Arc<str> = run.into();
+        locked(&self.runs).insert(Arc::clone(&run));
         locked(&self.names).insert(name.clone());
         UnderWay {
             process: Arc::clone(self),
-            keys: vec![run.to_owned()],
+            run,
+            uid: None,
             name,
         }
     }
@@ -133,23 +140,25 @@ impl Process {
 #[derive(Debug)]
 pub(crate) struct UnderWay {
     process: Arc<Process>,
-    keys: Vec<String>,
-    name: (String, String),
+    run: Arc<str>,
+    uid: Option<Arc<str>>,
+    name: (Arc<str>, Arc<str>),
 }
 
 impl UnderWay {
     /// Notes the uid of the run's pod.
-    pub(crate) fn owns(&mut self, uid: &str) {
-        locked(&self.process.runs).insert(uid.to_owned());
-        self.keys.push(uid.to_owned());
+    pub(crate) fn owns(&mut self, uid: &Arc<str>) {
+        locked(&self.process.runs).insert(Arc::clone(uid));
+        self.uid = Some(Arc::clone(uid));
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut runs = locked(&self.process.runs);
-        for key in &self.keys {
-            runs.remove(key);
+        runs.remove(&self.run);
+        if let Some(uid) = &self.uid {
+            runs.remove(uid);
         }
         locked(&self.process.names).remove(&self.name);
     }

@@ -1,5 +1,6 @@
 //! A run that is under way: to be waited for by a thread or by an event loop, or to be cancelled.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Detach, Outcome, Place, RunOptions, Stop, run};
 use crate::manifest::Manifest;
+use crate::packed::Packed;
 use crate::step::Steps;
 use crate::under_way::UnderWay;
 
@@ -67,6 +69,8 @@ impl PyPodRun {
             place: place.clone(),
         };
         let queue = Arc::clone(&cluster);
+        // Small, and kept by the task to the end: thousands of pods wait in one.
+        let (manifest, options) = (Packed::from(manifest), Arc::new(options));
         handle.spawn(async move {
             let result: Result<Outcome> = run(&cluster, manifest, options, &steps, stop).await;
             teller.tell(result.map(Arc::new).map_err(Arc::new));
@@ -257,7 +261,7 @@ impl PyPodRun {
     fn detach(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         self.check_process()?;
         self.detach.asked.cancel();
-        self.wait_until(py, timeout, || self.detach.refused.is_cancelled())?;
+        self.wait_until(py, timeout, || self.detach.refused.load(Ordering::SeqCst))?;
         let told = self.ending.told();
         Ok(told
             .is_some_and(|told| told.is_err_and(|error| matches!(*error, Error::Detached { .. }))))

@@ -1,13 +1,14 @@
 //! The pods of an instance, page by page, and the time at the server.
 
 use http::header::DATE;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{ListParams, Request};
 use kube::client::Body;
 use kube::core::Status;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::age;
 use crate::cluster::Connection;
@@ -25,11 +26,29 @@ pub(super) struct Listed {
     pub(super) last_change: Option<Timestamp>,
 }
 
-/// All pods of an instance, and the server's time where it tells one.
+/// A page as it is read: its pods are decoded one after the other, since a page of whole ones takes many times the memory
+/// of its text.
+#[derive(Deserialize)]
+struct Text<'a> {
+    #[serde(default)]
+    metadata: ListMeta,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+/// A page of pods.
+struct Page {
+    pods: Vec<Listed>,
+    next: Option<String>,
+    date: Option<Timestamp>,
+}
+
+/// The pods of an instance that are to be kept, and the server's time where it tells one.
 pub(super) async fn pods(
     connection: &Connection,
     namespace: &str,
     instance: &str,
+    keep: impl Fn(&PodView) -> bool,
 ) -> Result<(Vec<Listed>, Option<Timestamp>), Failure> {
     let selector = format!(
         "{}={},{}=kubegrader",
@@ -40,9 +59,9 @@ pub(super) async fn pods(
     let mut params = ListParams::default().labels(&selector).limit(PAGE);
     let (mut all, mut now) = (Vec::new(), None);
     loop {
-        let ask = |client| page(client, namespace, &params);
-        let (page, date) = match Box::pin(connection.ask(OUTAGE, ask)).await {
-            Ok(answer) => answer,
+        let ask = |client| page(client, namespace, &params, &keep);
+        let page = match Box::pin(connection.ask(OUTAGE, ask)).await {
+            Ok(page) => page,
             Err(Failure::Refused(status))
                 if status.code == 410 && params.continue_token.is_some() =>
             {
@@ -53,17 +72,11 @@ pub(super) async fn pods(
             }
             Err(failure) => return Err(failure),
         };
-        now = date.or(now);
-        let items = page["items"].as_array().map(Vec::as_slice);
-        for item in items.unwrap_or_default() {
-            let view = PodView::deserialize(item)
-                .map_err(|error| Failure::Hopeless(format!("an unreadable Pod: {error}")))?;
-            let last_change = age::last_change(item, &view);
-            all.push(Listed { view, last_change });
-        }
-        match page["metadata"]["continue"].as_str() {
-            Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
-            _ => return Ok((all, now)),
+        now = page.date.or(now);
+        all.extend(page.pods);
+        params.continue_token = page.next;
+        if params.continue_token.is_none() {
+            return Ok((all, now));
         }
     }
 }
@@ -73,7 +86,8 @@ async fn page(
     client: Client,
     namespace: &str,
     params: &ListParams,
-) -> Result<(Value, Option<Timestamp>), Failure> {
+    keep: impl Fn(&PodView) -> bool,
+) -> Result<Page, Failure> {
     let request = Request::new(format!("/api/v1/namespaces/{namespace}/pods"))
         .list(params)
         .map_err(|error| Failure::Hopeless(error.to_string()))?;
@@ -85,9 +99,16 @@ async fn page(
     };
     let (code, date, body) = once(answer).await?;
     if code.is_success() {
-        return serde_json::from_slice(&body)
-            .map(|page| (page, date))
-            .map_err(|error| Failure::Unanswered(format!("half a list: {error}")));
+        let text: Text<'_> = serde_json::from_slice(&body)
+            .map_err(|error| Failure::Unanswered(format!("half a list: {error}")))?;
+        let pods = text.items.into_iter().flatten().map(listed);
+        return Ok(Page {
+            pods: pods
+                .filter(|pod| pod.as_ref().map_or(true, |pod| keep(&pod.view)))
+                .collect::<Result<_, _>>()?,
+            next: text.metadata.continue_.filter(|token| !token.is_empty()),
+            date,
+        });
     }
     // A proxy's answer is no Status.
     let status = serde_json::from_slice(&body).unwrap_or_else(|_| {
@@ -95,4 +116,12 @@ async fn page(
         Status::failure(&text, "").with_code(code.as_u16())
     });
     Err(Failure::of(kube::Error::Api(Box::new(status))))
+}
+
+fn listed(text: &RawValue) -> Result<Listed, Failure> {
+    let unreadable = |error| Failure::Hopeless(format!("an unreadable Pod: {error}"));
+    let view: PodView = serde_json::from_str(text.get()).map_err(unreadable)?;
+    let written = serde_json::from_str(text.get()).map_err(unreadable)?;
+    let last_change = age::last_change(&written, &view);
+    Ok(Listed { view, last_change })
 }

@@ -155,8 +155,15 @@ struct Reaper<'a> {
 
 impl Reaper<'_> {
     async fn round(&self) -> Result<Vec<Reaped>, Failure> {
-        let (pods, now) =
-            list::pods(self.connection, self.namespace, &self.options.instance).await?;
+        // Of its own runs this process knows, and there may be thousands.
+        let keep = |pod: &PodView| self.tells_left || !self.process.runs(pod);
+        let (pods, now) = list::pods(
+            self.connection,
+            self.namespace,
+            &self.options.instance,
+            keep,
+        )
+        .await?;
         let mut judge = Judge::new(
             self.connection,
             self.process,
