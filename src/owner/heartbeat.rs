@@ -122,7 +122,8 @@ impl Heartbeat {
             State::Held(_, renewed) if renewed.elapsed() < FRESH => return Some(true),
             _ => {}
         }
-        match self.renew(&mut state, connection).await {
+        // Boxed: thousands of runs may wait here for the one that renews it.
+        match Box::pin(self.renew(&mut state, connection)).await {
             Ok(()) => Some(true),
             Err(Failure::Refused(status)) if matches!(status.code, 403 | 404) => {
                 *state = State::Off;

@@ -73,7 +73,7 @@ impl Owners {
         Claim {
             process: process.identity().cloned(),
             place: place.cloned(),
-            pod: self.own_pod.get_or_init(find).await.clone(),
+            pod: Box::pin(self.own_pod.get_or_init(find)).await.clone(),
             lease,
         }
     }
