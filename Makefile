@@ -21,8 +21,8 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-compat test-cluster test-cluster-rust test-cluster-python lint format bench bench-quick bench-needs bench-embedded mutants mutants-lifecycle wheel clean needs-git needs-rust needs-cluster
-.SILENT: help needs-git needs-rust needs-cluster
+.PHONY: help demo test test-rust test-python test-compat test-cluster test-cluster-rust test-cluster-python lint format bench bench-quick bench-needs bench-embedded instructions mutants mutants-lifecycle wheel clean needs-git needs-rust needs-valgrind needs-cluster
+.SILENT: help needs-git needs-rust needs-valgrind needs-cluster
 
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -91,6 +91,14 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.installed
 bench-embedded: needs-rust ## how much the embedded cluster can do
 	cargo bench --quiet --bench embedded -- $(ARGS)
 
+# The runner must be of the same release as the library.
+GUNGRAUN := $(shell sed -n '/^name = "gungraun"/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+instructions: needs-rust needs-valgrind target/gungraun/$(GUNGRAUN)/bin/gungraun-runner ## what each pod's steps take in instructions, and a failure where that has grown by a tenth
+	GUNGRAUN_RUNNER="$(abspath target/gungraun/$(GUNGRAUN)/bin/gungraun-runner)" cargo bench --quiet --bench instructions -- $(ARGS)
+
+target/gungraun/%/bin/gungraun-runner:
+	cargo install --quiet --debug --root target/gungraun/$* --version $* gungraun-runner
+
 mutants: needs-rust ## which changes to verdicts no test notices (needs cargo-mutants)
 	cargo mutants --file src/verdict.rs --file src/container_end.rs --timeout 60 $(ARGS)
 
@@ -105,6 +113,9 @@ clean: ## remove what was built
 
 needs-git:
 	command -v git >/dev/null || { echo 'git is missing: grader-service keeps its submissions in it (Debian: apt-get install git)' >&2; exit 1; }
+
+needs-valgrind:
+	command -v valgrind >/dev/null || { echo 'valgrind is missing: it counts the instructions (Debian: apt-get install valgrind)' >&2; exit 1; }
 
 needs-cluster:
 	test -n "$(KUBECONFIG)" || { echo 'test-cluster needs a cluster: set KUBECONFIG' >&2; exit 1; }
