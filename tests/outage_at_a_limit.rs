@@ -241,3 +241,15 @@ async fn a_run_that_waits_for_an_answer_at_its_limit_is_cancelled_at_once() {
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
     assert!(cancelled.elapsed() < Duration::from_secs(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_of_a_pod_whose_time_is_over_is_read_before_the_pod_can_be_gone() {
+    let embedded = without_kubelet();
+    // This pod has no node and is gone as soon as it is deleted.
+    let late = Rule::new(Fault::Latency(Duration::from_millis(200))).path(&format!("{PODS}/p/log"));
+    let running = json!({"running": {}});
+    let (outcome, took) = with_slow_looks(&embedded, late, "Running", running).await;
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+    assert_eq!(outcome.logs.as_deref(), Some(""));
+    assert!(took < LIMIT + Duration::from_secs(1), "{took:?}");
+}

@@ -1,5 +1,7 @@
 //! After the end: the log, and the delete. Neither changes a verdict.
 
+use std::pin::pin;
+
 use kube::Api;
 use tokio::time::{Duration, Instant, timeout};
 
@@ -19,6 +21,8 @@ pub(crate) const AT_ONCE: u32 = 1;
 /// How long a log may be asked for, and how long one that keeps coming may take.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_LOG: Duration = Duration::from_mins(1);
+/// How much sooner than the delete of a pod that runs its log is asked for; with two last looks less than a second.
+const HEAD_START: Duration = Duration::from_millis(400);
 /// How long the outcome waits for a delete that the API server does not answer; it goes on in the background.
 const DELETE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pod that was stopped may take to be gone before the outcome is told.
@@ -41,11 +45,7 @@ impl Run {
                 logs
             }
             Remains::Running if self.options.keep => self.read_log().await,
-            // Its time is over, whatever the log does: the log can be read while the pod stops.
-            Remains::Running => {
-                let (logs, ()) = tokio::join!(self.read_log(), self.stop());
-                logs
-            }
+            Remains::Running => self.read_log_and_stop().await,
         };
         let timings = Timings::new(&self.clock, self.last.as_deref(), began, seen, seen_at);
         self.steps.info(&format!(
@@ -61,6 +61,18 @@ impl Run {
             &self.uid,
             self.last.take(),
         )
+    }
+
+    /// Reads the log while the pod stops: its time is over, whatever the log does. The log has a start, since a pod that ends
+    /// at its first signal may be gone before a busy API server has looked at a request for it.
+    async fn read_log_and_stop(&self) -> Option<String> {
+        let mut reading = pin!(self.read_log());
+        if let Ok(logs) = timeout(HEAD_START, &mut reading).await {
+            self.stop().await;
+            return logs;
+        }
+        let (logs, ()) = tokio::join!(reading, self.stop());
+        logs
     }
 
     /// The log of the container that decided; `None` when it cannot be had, which fails nothing.
