@@ -51,6 +51,7 @@ impl Manifest {
         expect(&mut pod, "kind", "Pod")?;
         let mut manifest = Self { pod };
         manifest.check_name()?;
+        manifest.check_marks()?;
         manifest.check_spec()?;
         manifest.pod.remove("status");
         Ok(manifest)
@@ -84,6 +85,20 @@ impl Manifest {
             ));
         }
         metadata.insert("name".to_owned(), name.into());
+        Ok(())
+    }
+
+    fn check_marks(&mut self) -> Result<()> {
+        let metadata = self.object("metadata")?;
+        for key in ["labels", "annotations"] {
+            let given = metadata.get(key).unwrap_or(&Value::Null);
+            if !given.is_object() && !given.is_null() {
+                return Err(invalid(
+                    &format!("metadata.{key}"),
+                    "it must be an object".to_owned(),
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -217,20 +232,22 @@ impl Manifest {
         Ok(())
     }
 
-    /// The same Pod for a further attempt, named `<name>-attempt-<number>`.
-    #[must_use]
-    pub fn for_attempt(&self, attempt: u32) -> Self {
-        self.named(&name::of_attempt(self.name(), attempt))
-    }
-
-    /// The same Pod under another name.
-    #[must_use]
-    pub(crate) fn named(&self, name: &str) -> Self {
-        let mut other = self.clone();
-        if let Some(metadata) = other.pod.get_mut("metadata").and_then(Value::as_object_mut) {
+    /// Gives the Pod another name.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        if let Some(metadata) = self.pod.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("name".to_owned(), name.into());
         }
-        other
+    }
+
+    /// Sets a label where the Pod has none of this key.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPod`] when the Pod's labels are no object.
+    pub fn set_default_label(&mut self, key: &str, value: &str) -> Result<()> {
+        if self.label(key).is_some() {
+            return Ok(());
+        }
+        self.add_labels(&BTreeMap::from([(key, value.to_owned())]))
     }
 
     /// Sets `activeDeadlineSeconds` where the Pod has none: the kubelet then ends it even when nobody watches.

@@ -1,13 +1,19 @@
-//! A Pod's manifest while its pod is waited for: a tenth of the memory of the parsed one.
+//! A Pod's manifest while its pod is waited for: a tenth of the memory of the parsed one. Unpacking and packing cost as much
+//! as half an event's decoding, and are done once a pod.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::manifest::Manifest;
+use crate::name;
 
-/// A manifest as the JSON that is sent, with the little of it that is asked for after the create.
+/// A manifest as the JSON that is sent, with the little of it that is asked for while it is packed.
 #[derive(Debug, Clone, Default)]
 pub struct Packed {
-    json: Box<[u8]>,
+    json: Arc<[u8]>,
+    name: Box<str>,
+    namespace: Option<Box<str>>,
     restarts: bool,
     default_container: Option<Box<str>>,
 }
@@ -21,7 +27,9 @@ impl From<Manifest> for Packed {
 impl From<&Manifest> for Packed {
     fn from(manifest: &Manifest) -> Self {
         Self {
-            json: manifest.to_json().into_boxed_slice(),
+            json: manifest.to_json().into(),
+            name: manifest.name().into(),
+            namespace: manifest.namespace().map(Box::from),
             restarts: manifest.restarts(),
             default_container: manifest.default_container().map(Box::from),
         }
@@ -29,6 +37,18 @@ impl From<&Manifest> for Packed {
 }
 
 impl Packed {
+    /// The Pod's name.
+    #[must_use]
+    pub const fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace that the Pod names itself, if it does.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// Whether the kubelet may start a container again, so that only the phase tells the end.
     #[must_use]
     pub const fn restarts(&self) -> bool {
@@ -43,7 +63,7 @@ impl Packed {
 
     /// The Pod as the text of JSON; empty for none.
     #[must_use]
-    pub const fn json(&self) -> &[u8] {
+    pub fn json(&self) -> &[u8] {
         &self.json
     }
 
@@ -53,10 +73,18 @@ impl Packed {
         Manifest::new(self.to_value()).unwrap_or_default()
     }
 
-    /// The same for a further attempt, as [`Manifest::for_attempt`] names it.
+    /// The same Pod for a further attempt, named `<name>-attempt-<number>`.
     #[must_use]
     pub fn for_attempt(&self, attempt: u32) -> Self {
-        Self::from(self.to_manifest().for_attempt(attempt))
+        self.named(&name::of_attempt(&self.name, attempt))
+    }
+
+    /// The same Pod under another name.
+    #[must_use]
+    pub(crate) fn named(&self, name: &str) -> Self {
+        let mut manifest = self.to_manifest();
+        manifest.set_name(name);
+        Self::from(manifest)
     }
 
     /// The Pod as JSON; `null` for none.

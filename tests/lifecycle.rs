@@ -486,7 +486,12 @@ async fn a_pod_that_is_there_already_is_followed_to_its_end_without_a_label_and_
         play(&embedded, succeeded()).await.unwrap();
     };
     let (outcome, ()) = tokio::join!(run_pod(&cluster, json!({}), options), playing);
-    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.verdict.cause, Cause::Completed);
+    // As its creator sent it: nothing of this run is in it.
+    let metadata = &outcome.pod()["metadata"];
+    assert_eq!(metadata["namespace"], "default");
+    assert_eq!(metadata["labels"], Value::Null);
     assert_eq!(pods(&embedded).await, Vec::<Value>::new());
     let sent = cluster.requests().counts();
     assert!(sent.contains(&("create", 0)), "{sent:?}");

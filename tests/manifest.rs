@@ -51,6 +51,14 @@ fn what_is_no_pod_is_refused_by_the_field_at_fault() {
         (json!({"metadata": {}}), "metadata.name: "),
         (json!({"metadata": {"name": "No_Name"}}), "metadata.name: "),
         (json!({"metadata": "p"}), "metadata: "),
+        (
+            json!({"metadata": {"name": "p", "labels": ["a"]}}),
+            "metadata.labels: ",
+        ),
+        (
+            json!({"metadata": {"name": "p", "annotations": "a"}}),
+            "metadata.annotations: ",
+        ),
         (json!({"spec": {}}), "spec.containers: "),
         (json!({"spec": {"containers": []}}), "spec.containers: "),
     ] {

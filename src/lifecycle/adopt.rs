@@ -1,5 +1,6 @@
 //! Owning a pod: the word of it that others read, and taking over the pod of another run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::api::{Patch, PatchParams, PostParams, Request};
@@ -7,10 +8,11 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::Run;
+use super::{Run, clock, create};
 use crate::cluster::retry::{Failure, OUTAGE, once};
 use crate::error::{Error, Result};
 use crate::manifest::{annotations, labels};
+use crate::name::unique_id;
 use crate::owner::process::UnderWay;
 use crate::owner::sighting::{LONGEST, LOOK};
 use crate::owner::{Beat, Liveness, claim, liveness};
@@ -40,24 +42,35 @@ pub(super) enum Marked {
 }
 
 impl Run {
-    /// Makes the pod say that it is this process's, from its create on.
+    /// Makes the pod say that it is this run's, and this process's, from its create on: the manifest as it is sent.
     pub(super) async fn claim(&mut self) -> Result<()> {
-        let process = &self.process;
-        let mut manifest = self.manifest.to_manifest();
-        let run = manifest.label(labels::RUN).unwrap_or_default();
-        self.hold.under_way = Some(process.begin(run, &self.namespace, &self.name));
-        if self.options.keep {
-            // The caller's from its end on: an owner that has no run of it any more would count as gone.
+        if self.hold.under_way.is_some() {
             return Ok(());
         }
-        let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps);
-        let beat = Box::pin(beat).await;
-        let owners = self.connection.owners();
-        let claim = owners.claim(&self.connection, process, beat.is_held).await;
-        self.hold.beat = Some(beat);
-        let (labels, annotations) = claim::marks(process.id(), &claim);
+        let process = &self.process;
+        let run = unique_id();
+        self.hold.under_way = Some(process.begin(&run, &self.namespace, &self.name));
+        let mut labels = create::labels(&self.options, run);
+        let mut annotations = BTreeMap::new();
+        // One that is kept is the caller's from its end on: an owner that has no run of it any more would count as gone.
+        if !self.options.keep {
+            let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps);
+            let beat = Box::pin(beat).await;
+            let owners = self.connection.owners();
+            let claim = owners.claim(&self.connection, process, beat.is_held).await;
+            self.hold.beat = Some(beat);
+            let (owner, claim) = claim::marks(process.id(), &claim);
+            labels.extend(owner);
+            annotations.extend(claim);
+        }
+        let mut manifest = self.manifest.to_manifest();
+        manifest.set_namespace(&self.namespace);
+        manifest.set_default_label(labels::MANAGED_BY, "kubegrader")?;
         manifest.add_labels(&labels)?;
         manifest.add_annotations(&annotations)?;
+        if let Some(timeout) = self.options.timeout {
+            manifest.set_deadline(clock::safety_net(timeout, self.options.start_timeout));
+        }
         self.manifest = Packed::from(&manifest);
         Ok(())
     }

@@ -16,8 +16,8 @@ use crate::cause::Cause;
 use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
 use crate::cluster::{Connection, Pace};
 use crate::error::{Error, Result};
-use crate::manifest::{Manifest, labels};
-use crate::name::{label_value, unique_id};
+use crate::manifest::labels;
+use crate::name::label_value;
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
@@ -28,20 +28,17 @@ const LONG: Duration = Duration::from_millis(10);
 /// How long a pod is looked for whose create was given up.
 const FINDING: Duration = Duration::from_secs(10);
 
-/// Marks the pod as this run's.
-pub(super) fn label(manifest: &mut Manifest, options: &RunOptions) -> Result<()> {
+/// What marks a pod as that of this run.
+pub(super) fn labels(options: &RunOptions, run: String) -> BTreeMap<&'static str, String> {
     let mut all = BTreeMap::from([
         (labels::INSTANCE, label_value(&options.instance)),
-        (labels::RUN, unique_id()),
+        (labels::RUN, run),
     ]);
-    if manifest.label(labels::MANAGED_BY).is_none() {
-        all.insert(labels::MANAGED_BY, "kubegrader".to_owned());
-    }
     if let Some(submission) = &options.submission {
         all.insert(labels::SUBMISSION, label_value(submission));
         all.insert(labels::ATTEMPT, options.attempt.to_string());
     }
-    manifest.add_labels(&all)
+    all
 }
 
 impl Run {

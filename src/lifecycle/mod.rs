@@ -34,7 +34,6 @@ use crate::cause::Blame;
 use crate::cluster::admission::Permit;
 use crate::cluster::{Admission, Cluster, Connection, Subscription};
 use crate::error::{Error, Result};
-use crate::manifest::Manifest;
 use crate::name::is_namespace;
 use crate::owner::Process;
 use crate::packed::Packed;
@@ -114,11 +113,10 @@ async fn attempt(
 ) -> Result<Outcome> {
     let began = Instant::now();
     let connection = cluster.connect().await?;
-    let manifest = std::mem::take(manifest).to_manifest();
     let mut run = Run::new(
         cluster,
         connection,
-        manifest,
+        std::mem::take(manifest),
         Arc::clone(options),
         steps,
         stop,
@@ -141,7 +139,7 @@ async fn attempt(
 struct Run {
     process: Arc<Process>,
     connection: Arc<Connection>,
-    /// As it is sent, and was.
+    /// As it was given, and from its claim on as it is sent.
     manifest: Packed,
     options: Arc<RunOptions>,
     steps: Steps,
@@ -165,7 +163,7 @@ impl Run {
     fn new(
         cluster: &Cluster,
         connection: Arc<Connection>,
-        mut manifest: Manifest,
+        manifest: Packed,
         options: Arc<RunOptions>,
         steps: &Steps,
         stop: &Stop,
@@ -183,18 +181,13 @@ impl Run {
                 ),
             });
         }
-        manifest.set_namespace(&namespace);
-        create::label(&mut manifest, &options)?;
-        if let Some(timeout) = options.timeout {
-            manifest.set_deadline(clock::safety_net(timeout, options.start_timeout));
-        }
         let (namespace, name): (Arc<str>, Arc<str>) = (namespace.into(), manifest.name().into());
         let steps = steps.about(&options, &namespace, &name);
         Ok(Self {
             process: Arc::clone(cluster.process()),
             connection,
             clock: Clock::new(options.start_timeout, options.timeout),
-            manifest: Packed::from(&manifest),
+            manifest,
             options,
             steps,
             cancel: stop.cancel.clone(),

@@ -7,8 +7,8 @@ use super::{Run, RunOptions, Stop, finish};
 use crate::cluster::retry::{Failure, OUTAGE};
 use crate::cluster::{Cluster, Subscription};
 use crate::error::Result;
-use crate::manifest::{Manifest, labels};
-use crate::name::label_value;
+use crate::manifest::labels;
+use crate::name::{self, label_value};
 use crate::owner::Liveness;
 use crate::owner::claim::Holder;
 use crate::packed::Packed;
@@ -46,11 +46,11 @@ pub(super) async fn settle(
         return Ok(Beginning::First);
     };
     let connection = cluster.connect().await?;
-    let of_pod = |manifest: Manifest, options: Arc<RunOptions>| {
+    let of_pod = |manifest: Packed, options: Arc<RunOptions>| {
         let connection = Arc::clone(&connection);
         Run::new(cluster, connection, manifest, options, steps, stop)
     };
-    let first = of_pod(manifest.to_manifest(), Arc::clone(options))?;
+    let first = of_pod(manifest.clone(), Arc::clone(options))?;
     let mut news = first.subscribe();
     tokio::select! {
         () = news.opened() => {}
@@ -73,7 +73,7 @@ pub(super) async fn settle(
                 attempt,
                 ..RunOptions::clone(options)
             });
-            let mut other = of_pod(manifest.to_manifest().named(name), options)?;
+            let mut other = of_pod(manifest.named(name), options)?;
             Box::pin(other.stop_other(pod)).await?;
             if is_newest {
                 beginning = Beginning::Cleared;
@@ -93,20 +93,19 @@ impl Run {
         let names = news
             .pods_of(submission)
             .unwrap_or_else(|| self.later_names());
-        let manifest = self.manifest.to_manifest();
+        let instance = label_value(&self.options.instance);
         let mut found = Vec::new();
         for name in names.iter().filter(|name| name.as_str() != &*self.name) {
             let Some(pod) = self.read_other(name).await? else {
                 continue;
             };
-            let same = |key| pod.label(key) == manifest.label(key);
             let attempt = pod
                 .label(labels::ATTEMPT)
                 .and_then(|number| number.parse().ok());
             if let Some(attempt) = attempt
                 && attempt != self.options.attempt
-                && same(labels::INSTANCE)
-                && same(labels::SUBMISSION)
+                && pod.label(labels::INSTANCE) == Some(&instance)
+                && pod.label(labels::SUBMISSION) == Some(submission)
             {
                 found.push((attempt, Arc::new(pod)));
             }
@@ -118,10 +117,8 @@ impl Run {
     fn later_names(&self) -> Vec<String> {
         let first = self.options.attempt;
         let later = 1..self.options.max_attempts;
-        let manifest = self.manifest.to_manifest();
-        let number = |after: u32| first.saturating_add(after);
         later
-            .map(|after| manifest.for_attempt(number(after)).name().to_owned())
+            .map(|after| name::of_attempt(&self.name, first.saturating_add(after)))
             .collect()
     }
 
