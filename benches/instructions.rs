@@ -59,7 +59,7 @@ fn manifest(request: Value) -> Manifest {
     request.manifest().expect("a manifest")
 }
 
-/// A request of a process that has made a manifest before: with the first, oci-spec compiles its regular expression.
+/// A request of a process that has made a manifest before: the first compiles the expression of an image reference.
 fn after_the_first() -> Value {
     manifest(request());
     request()

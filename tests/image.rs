@@ -87,17 +87,67 @@ fn an_image_in_the_file_that_cannot_be_is_refused() {
     assert!(error.contains("'A' at position 1"), "{error}");
 }
 
+const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+// What is taken and what is not, and the words, were asked of `ParseNormalizedNamed` of distribution/reference 0.6.0.
 #[test]
 fn references_that_the_kubelet_takes_are_taken() {
     for reference in [
         "20wle2_image",
         "algebra__image",
         "registry.example.org/algebra:2026",
-        "localhost:5000/Upper".to_lowercase().as_str(),
+        "localhost:5000/upper",
         "registry.example.org:5000/a/b/c:Tag-1.0_x",
         "busybox@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "[fe80::1]:5000/a:t",
+        // No registry's name, and so a path.
+        "a__b.c/d",
+        // A path is lower case, and so a registry.
+        "Upper/a",
+        &format!("a:{}", "t".repeat(128)),
+        &format!("{HEX}:1"),
+        &format!("a@sha512:{HEX}{HEX}"),
+        // With "library/", 255.
+        &"a".repeat(247),
+        &format!("r.io/{}", "a".repeat(255)),
     ] {
         assert_eq!(Image::parse(reference).unwrap().as_str(), reference);
+    }
+}
+
+#[test]
+fn references_that_the_kubelet_refuses_are_refused_in_its_words() {
+    for (reference, words) in [
+        (format!("a:{}", "t".repeat(129)), "invalid reference format"),
+        ("a..b/c".to_owned(), "invalid reference format"),
+        (
+            "a".repeat(248),
+            "repository name must not be more than 255 characters",
+        ),
+        (
+            format!("r.io/{}", "a".repeat(256)),
+            "repository name must not be more than 255 characters",
+        ),
+        (
+            HEX.to_owned(),
+            "a repository's name cannot be 64 hexadecimal digits",
+        ),
+        (
+            format!("a@md5:{}", &HEX[..32]),
+            "unsupported digest algorithm",
+        ),
+        (format!("a@sha256:{HEX}0"), "invalid checksum digest length"),
+        (
+            format!("a@sha256:{}", HEX.to_uppercase()),
+            "invalid checksum digest format",
+        ),
+        (
+            "r.io/Algebra".to_owned(),
+            "repository name must be lowercase",
+        ),
+    ] {
+        let error = Image::parse(&reference).unwrap_err().to_string();
+        assert!(error.contains(words), "{reference}: {error}");
     }
 }
 
@@ -109,6 +159,7 @@ fn the_characters_at_fault_are_named_with_their_places() {
         ("müsli_image", "'ü' at position 2"),
         ("a&b;c", "'&' at position 2, ';' at position 4"),
         ("registry.example.org/Algebra:1", "'A' at position 22"),
+        ("Registry/Algebra", "not allowed: 'A' at position 10."),
         ("a\nb", r"'\n' at position 2"),
     ] {
         let error = Image::parse(reference).unwrap_err().to_string();

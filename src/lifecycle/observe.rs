@@ -99,9 +99,11 @@ impl Run {
                 expired = passed => {
                     // Boxed, as is a read: a pod that is waited for holds no request.
                     let patience = unanswered.map_or(LAST_LOOK, |_| LATER_LOOK);
-                    let cancel = self.cancel.clone();
+                    let (cancel, detach) = (self.cancel.clone(), self.detach.clone());
                     let look = tokio::select! {
                         biased;
+                        // Heard above.
+                        () = detach.asked() => continue,
                         () = cancel.cancelled() => return Err(self.cancelled()),
                         look = Box::pin(self.last_look(news, expired, patience)) => look,
                     };

@@ -171,7 +171,7 @@ fn fault(random: &mut impl Rng, verb: Verb) -> Fault {
         general[random.random_range(0..general.len())]
     };
     // A cluster in this process has no credentials that could be read anew, so that a 401 is the last word.
-    // `tests/credentials.rs` shows what becomes of it elsewhere.
+    // `tests/lifecycle/credentials.rs` shows what becomes of it elsewhere.
     if fault == Fault::Unauthorized && matches!(verb, Verb::Get | Verb::Delete) {
         return Fault::ResetBefore;
     }

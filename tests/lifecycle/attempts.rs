@@ -1,0 +1,313 @@
+//! What the cluster breaks is tried again in a new pod, what a student or a course breaks is not. Under paused time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt;
+use kubegrader::cause::Cause;
+use kubegrader::cluster::Cluster;
+use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::lifecycle::BeforeAttempt;
+use kubegrader::manifest::Manifest;
+use kubegrader::step::Steps;
+use kubegrader::{Error, Outcome, RunOptions, run};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::played::{self, appears, goes, read};
+use crate::support::{PODS, delete, get, patch, without_kubelet};
+
+/// Plays the cluster: each pod that appears gets the next of these statuses, or is deleted (`Null`). Tells the pods'
+/// names and attempt labels.
+async fn play(embedded: EmbeddedCluster, statuses: Vec<Value>) -> Vec<(String, String)> {
+    let router = embedded.router();
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for status in statuses {
+        let pod = loop {
+            let (_, list) = get(&router, PODS).await;
+            let fresh = list["items"].as_array().unwrap().iter().find(|pod| {
+                let name = pod["metadata"]["name"].as_str().unwrap();
+                seen.iter().all(|(known, _)| known != name)
+            });
+            if let Some(pod) = fresh {
+                break pod.clone();
+            }
+            sleep(Duration::from_millis(10)).await;
+        };
+        let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
+        let attempt = pod["metadata"]["labels"]["kubegrader.io/attempt"].as_str();
+        seen.push((name.clone(), attempt.unwrap_or_default().to_owned()));
+        let path = format!("{PODS}/{name}");
+        if status.is_null() {
+            delete(&router, &path, &json!({})).await;
+        } else {
+            let body = json!({"status": status});
+            patch(
+                &router,
+                &format!("{path}/status"),
+                "application/merge-patch+json",
+                &body,
+            )
+            .await;
+        }
+    }
+    seen
+}
+
+fn terminated(phase: &str, code: i32, reason: &str) -> Value {
+    json!({"phase": phase, "containerStatuses": [{
+        "name": "c", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": code, "reason": reason}},
+    }]})
+}
+
+fn evicted() -> Value {
+    json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."})
+}
+
+/// Attempts that were prepared, in order.
+type Prepared = Arc<Mutex<Vec<u32>>>;
+
+async fn run_submission(
+    embedded: &EmbeddedCluster,
+    max_attempts: u32,
+    prepared: &Prepared,
+) -> Result<Outcome, Error> {
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let prepared = Arc::clone(prepared);
+    let note = move |attempt| {
+        prepared.lock().unwrap().push(attempt);
+        std::future::ready(Ok(())).boxed()
+    };
+    let options = RunOptions {
+        submission: Some("7".to_owned()),
+        max_attempts,
+        before_attempt: Some(BeforeAttempt::new(note)),
+        ..RunOptions::default()
+    };
+    let manifest = Manifest::new(pod).unwrap();
+    run(
+        &cluster,
+        manifest,
+        options,
+        &Steps::default(),
+        CancellationToken::new(),
+    )
+    .await
+}
+
+fn names(pods: &[(String, String)]) -> Vec<(&str, &str)> {
+    pods.iter()
+        .map(|(name, attempt)| (name.as_str(), attempt.as_str()))
+        .collect()
+}
+
+async fn left(embedded: &EmbeddedCluster) -> usize {
+    let (_, list) = get(&embedded.router(), PODS).await;
+    list["items"].as_array().unwrap().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_the_cluster_broke_is_tried_again_under_another_name() {
+    let embedded = without_kubelet();
+    let prepared = Prepared::default();
+    let statuses = vec![
+        evicted(),
+        Value::Null,
+        terminated("Succeeded", 0, "Completed"),
+    ];
+    let playing = tokio::spawn(play(embedded.clone(), statuses));
+    let outcome = run_submission(&embedded, 3, &prepared).await.unwrap();
+    assert_eq!(
+        (outcome.verdict.cause, outcome.attempt),
+        (Cause::Completed, 3)
+    );
+    assert_eq!(
+        names(&playing.await.unwrap()),
+        [("p", "1"), ("p-attempt-2", "2"), ("p-attempt-3", "3")]
+    );
+    assert_eq!(*prepared.lock().unwrap(), [2, 3]);
+    assert_eq!(left(&embedded).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_attempts_fault_is_told_and_no_pod_is_left() {
+    let embedded = without_kubelet();
+    let playing = tokio::spawn(play(embedded.clone(), vec![evicted(), evicted()]));
+    let error = run_submission(&embedded, 2, &Prepared::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "watching pod default/p-attempt-2: Evicted: The node was low on resource: memory."
+    );
+    assert_eq!(playing.await.unwrap().len(), 2);
+    assert_eq!(left(&embedded).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_student_broke_is_never_tried_again() {
+    for (code, reason, cause) in [
+        (1, "Error", Cause::Error),
+        (137, "OOMKilled", Cause::OomKilled),
+    ] {
+        let embedded = without_kubelet();
+        let prepared = Prepared::default();
+        let playing = tokio::spawn(play(
+            embedded.clone(),
+            vec![terminated("Failed", code, reason)],
+        ));
+        let outcome = run_submission(&embedded, 3, &prepared).await.unwrap();
+        assert_eq!((outcome.verdict.cause, outcome.attempt), (cause, 1));
+        assert_eq!(playing.await.unwrap().len(), 1);
+        assert!(prepared.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_prepared_ends_the_run_with_its_reason() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let playing = tokio::spawn(play(embedded.clone(), vec![evicted()]));
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let fail = |attempt| {
+        let problem = "the disk is full".to_owned();
+        std::future::ready(Err(Error::BeforeAttempt { attempt, problem })).boxed()
+    };
+    let options = RunOptions {
+        max_attempts: 3,
+        before_attempt: Some(BeforeAttempt::new(fail)),
+        ..RunOptions::default()
+    };
+    let manifest = Manifest::new(pod).unwrap();
+    let ended = run(
+        &cluster,
+        manifest,
+        options,
+        &Steps::default(),
+        CancellationToken::new(),
+    )
+    .await;
+    assert_eq!(
+        ended.unwrap_err().to_string(),
+        "preparing attempt 2: the disk is full"
+    );
+    playing.await.unwrap();
+    assert_eq!(left(&embedded).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_cancelled_between_two_attempts_makes_no_further_pod() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let playing = tokio::spawn(play(embedded.clone(), vec![evicted()]));
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let cancel_at_once = move |_| {
+        stop.cancel();
+        std::future::ready(Ok(())).boxed()
+    };
+    let options = RunOptions {
+        max_attempts: 3,
+        before_attempt: Some(BeforeAttempt::new(cancel_at_once)),
+        ..RunOptions::default()
+    };
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let manifest = Manifest::new(pod).unwrap();
+    let ended = run(&cluster, manifest, options, &Steps::default(), cancel).await;
+    assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
+    assert_eq!(playing.await.unwrap().len(), 1);
+    assert_eq!(left(&embedded).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pause_before_an_attempt_doubles() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let times = Arc::new(Mutex::new(vec![Instant::now()]));
+    let noted = Arc::clone(&times);
+    let note = move |_| {
+        noted.lock().unwrap().push(Instant::now());
+        std::future::ready(Ok(())).boxed()
+    };
+    let options = RunOptions {
+        max_attempts: 4,
+        before_attempt: Some(BeforeAttempt::new(note)),
+        ..RunOptions::default()
+    };
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let manifest = Manifest::new(pod).unwrap();
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(&cluster, manifest, options, &steps, cancel);
+    let (ended, _) = tokio::join!(running, play(embedded.clone(), vec![evicted(); 4]));
+    assert!(matches!(ended, Err(Error::Lost { .. })), "{ended:?}");
+    let times = times.lock().unwrap();
+    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // A second, two and four, with jitter between the half and the whole of each, and some milliseconds for the pod.
+    assert_eq!(pauses.len(), 3);
+    for (pause, least) in pauses.iter().zip([500, 1000, 2000]) {
+        let least = Duration::from_millis(least);
+        let most = least * 2 + Duration::from_millis(100);
+        assert!((least..most).contains(pause), "{pauses:?}");
+    }
+}
+
+#[test]
+fn options_can_be_shown_with_what_is_to_be_done_before_an_attempt() {
+    let options = RunOptions {
+        before_attempt: Some(BeforeAttempt::new(|_| std::future::ready(Ok(())).boxed())),
+        ..RunOptions::default()
+    };
+    let text = format!("{options:?}");
+    assert!(
+        text.contains("before_attempt: Some(BeforeAttempt)"),
+        "{text}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_attempt_is_prepared_when_the_pod_before_it_is_gone_from_its_node() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let prepared = Prepared::default();
+    let noted = Arc::clone(&prepared);
+    let note = move |attempt| {
+        noted.lock().unwrap().push(attempt);
+        let problem = "the disk is full".to_owned();
+        std::future::ready(Err(Error::BeforeAttempt { attempt, problem })).boxed()
+    };
+    let options = RunOptions {
+        max_attempts: 2,
+        before_attempt: Some(BeforeAttempt::new(note)),
+        ..RunOptions::default()
+    };
+    let pod = json!({"metadata": {"name": "p"}, "spec": {
+        "nodeName": "n", "containers": [{"name": "c", "image": "i:1"}],
+    }});
+    let manifest = Manifest::new(pod).unwrap();
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(&cluster, manifest, options, &steps, cancel);
+    let playing = async {
+        appears(&embedded, "p").await;
+        // As a kubelet tells that was restarted and knows no more of the container; the phase does not follow.
+        let unknown = terminated("Running", 137, "ContainerStatusUnknown");
+        played::set(&embedded, "p", &unknown).await;
+        sleep(Duration::from_secs(8)).await;
+        let pod = read(&embedded, "p").await;
+        assert!(pod["metadata"]["deletionTimestamp"].is_string(), "{pod}");
+        assert!(prepared.lock().unwrap().is_empty());
+        goes(&embedded, "p").await;
+    };
+    let (ended, ()) = tokio::join!(running, playing);
+    assert!(
+        matches!(ended, Err(Error::BeforeAttempt { .. })),
+        "{ended:?}"
+    );
+    assert_eq!(*prepared.lock().unwrap(), [2]);
+}

@@ -1,0 +1,132 @@
+//! After a pod's end: whose log is read, and who deletes it. Under paused time.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::http::Method;
+use kubegrader::cause::Cause;
+use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::manifest::Manifest;
+use kubegrader::{Outcome, RunOptions, run};
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::door::Door;
+use crate::support::listening::listening;
+use crate::support::played::{self, appears, read, status, terminated};
+use crate::support::without_kubelet;
+
+/// A pod of two containers, after two that prepare it.
+fn manifest() -> Manifest {
+    let container = |name: &str| json!({"name": name, "image": "i:1"});
+    let pod = json!({"metadata": {"name": "p"}, "spec": {
+        "initContainers": [container("fetch"), container("unpack")],
+        "containers": [container("grade"), container("sidecar")],
+    }});
+    Manifest::new(pod).unwrap()
+}
+
+/// The outcome of a pod that gets this status, and the lines that are told.
+async fn run_pod(
+    door: &Door,
+    embedded: &EmbeddedCluster,
+    options: RunOptions,
+    status: &Value,
+) -> (Outcome, String) {
+    let cluster = door.cluster(embedded);
+    let (steps, lines) = listening();
+    let running = run(
+        &cluster,
+        manifest(),
+        options,
+        &steps,
+        CancellationToken::new(),
+    );
+    let playing = async {
+        appears(embedded, "p").await;
+        played::set(embedded, "p", status).await;
+    };
+    let (ended, ()) = tokio::join!(running, playing);
+    let lines = lines.lock().unwrap().clone();
+    (ended.unwrap(), lines)
+}
+
+fn of(name: &str, state: &Value) -> Value {
+    json!({"name": name, "image": "i:1", "imageID": "", "ready": false, "restartCount": 0, "state": state})
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_that_of_the_init_container_that_failed_else_of_the_first_container() {
+    let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+    let ended = |second: Value, state: &Value, phase: &str| {
+        json!({
+            "phase": phase,
+            "initContainerStatuses": [of("fetch", &played::completed()), of("unpack", &second)],
+            "containerStatuses": [of("grade", state), of("sidecar", state)],
+        })
+    };
+    for (status, container) in [
+        (
+            ended(terminated(1, "Error"), &waiting, "Failed"),
+            "container=unpack",
+        ),
+        (
+            ended(played::completed(), &played::completed(), "Succeeded"),
+            "container=grade",
+        ),
+    ] {
+        let (embedded, door) = (without_kubelet(), Door::default());
+        run_pod(&door, &embedded, RunOptions::default(), &status).await;
+        let (all, wanted) = (
+            door.count(&Method::GET, "/pods/p/log"),
+            door.count(&Method::GET, container),
+        );
+        assert_eq!((all, wanted), (1, 1), "{container}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_pod_whose_time_is_over_is_left_as_it_is() {
+    let (embedded, door) = (without_kubelet(), Door::default());
+    let options = RunOptions {
+        keep: true,
+        timeout: Some(Duration::from_mins(1)),
+        ..RunOptions::default()
+    };
+    let running = status("Running", &played::running());
+    let (outcome, _) = run_pod(&door, &embedded, options, &running).await;
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+    assert_eq!(door.count(&Method::DELETE, ""), 0);
+    assert_eq!(read(&embedded, "p").await["status"]["phase"], "Running");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_may_not_be_deleted_is_told_once_and_not_tried_again() {
+    let embedded = without_kubelet();
+    let door = Door::default().forbid(Method::DELETE, "/pods/p");
+    let succeeded = status("Succeeded", &played::completed());
+    let (_, lines) = run_pod(&door, &embedded, RunOptions::default(), &succeeded).await;
+    let told = "the pod may not be deleted and is left behind: 403: ";
+    assert_eq!(lines.matches(told).count(), 1, "{lines}");
+    sleep(Duration::from_mins(30)).await;
+    assert_eq!(door.count(&Method::DELETE, "/pods/p"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_an_end_was_seen_and_told_is_the_time_of_day() {
+    let now = || {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        since_1970.unwrap().as_secs_f64()
+    };
+    let (embedded, door) = (without_kubelet(), Door::default());
+    let succeeded = status("Succeeded", &played::completed());
+    let before = now();
+    let (outcome, _) = run_pod(&door, &embedded, RunOptions::default(), &succeeded).await;
+    let times = [
+        before,
+        outcome.timings.seen_at,
+        outcome.timings.returned_at,
+        now(),
+    ];
+    assert!(times.is_sorted(), "{times:?}");
+}

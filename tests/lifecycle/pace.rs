@@ -1,0 +1,164 @@
+//! How fast pods are created, and that requests which hang hold up no other. Under paused time.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, Response};
+use futures::future::join_all;
+use kubegrader::cause::Cause;
+use kubegrader::cluster::Cluster;
+use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::manifest::Manifest;
+use kubegrader::step::Steps;
+use kubegrader::{Error, Outcome, RunOptions, run};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::support::played::{appears, completed, names, status, succeed};
+use crate::support::{PODS, patch, without_kubelet};
+
+type Sent = Request<kube::client::Body>;
+
+/// A cluster that leaves those requests without an answer.
+fn hanging(embedded: &EmbeddedCluster, hangs: fn(&Sent) -> bool) -> Cluster {
+    let router = embedded.router();
+    let service = tower::service_fn(move |request: Sent| {
+        let (router, hangs) = (router.clone(), hangs(&request));
+        async move {
+            if hangs {
+                return std::future::pending::<Result<_, Infallible>>().await;
+            }
+            router.oneshot(request.map(Body::new)).await
+        }
+    });
+    Cluster::with_client(kube::Client::new(service, "default"), "in-process")
+}
+
+async fn run_pod(cluster: &Cluster, name: String, options: RunOptions) -> Result<Outcome, Error> {
+    let pod = json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let (manifest, steps) = (Manifest::new(pod).unwrap(), Steps::default());
+    run(cluster, manifest, options, &steps, CancellationToken::new()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_that_hang_hold_up_no_other_pods_log_and_delete() {
+    let embedded = without_kubelet();
+    let hangs = |request: &Sent| {
+        request.uri().path().contains("/pods/stuck-") && request.uri().path().ends_with("/log")
+    };
+    let cluster = hanging(&embedded, hangs);
+    let stuck = (0..100).map(|n| run_pod(&cluster, format!("stuck-{n}"), RunOptions::default()));
+    let scene = async {
+        for n in 0..100 {
+            let name = format!("stuck-{n}");
+            appears(&embedded, &name).await;
+            succeed(&embedded, &name).await;
+        }
+        let playing = async {
+            appears(&embedded, "p").await;
+            succeed(&embedded, "p").await;
+        };
+        let began = Instant::now();
+        let (outcome, ()) = tokio::join!(
+            run_pod(&cluster, "p".to_owned(), RunOptions::default()),
+            playing
+        );
+        (outcome.unwrap(), began.elapsed())
+    };
+    let (stuck, (outcome, took)) = tokio::join!(join_all(stuck), scene);
+    assert_eq!(outcome.verdict.cause, Cause::Completed);
+    assert!(outcome.logs.is_some());
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    for outcome in stuck {
+        assert_eq!(outcome.unwrap().logs, None);
+    }
+    assert_eq!(names(&embedded).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn creates_that_are_never_answered_are_given_up_however_many_there_are() {
+    let embedded = without_kubelet();
+    let cluster = hanging(&embedded, |request| request.method() == Method::POST);
+    let began = Instant::now();
+    let runs = (0..500).map(|n| run_pod(&cluster, format!("p{n}"), RunOptions::default()));
+    for ended in join_all(runs).await {
+        assert!(matches!(ended, Err(Error::Unreachable { .. })), "{ended:?}");
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+/// A server that takes twenty creates a second, and says to the others when to come again.
+fn busy(embedded: &EmbeddedCluster, refused: &Arc<AtomicUsize>) -> Cluster {
+    let (router, refused) = (embedded.router(), Arc::clone(refused));
+    let (began, taken) = (Instant::now(), Arc::new(Mutex::new((0, 0))));
+    let service = tower::service_fn(move |request: Sent| {
+        let (router, refused, taken) = (router.clone(), Arc::clone(&refused), Arc::clone(&taken));
+        async move {
+            if request.method() == Method::POST && !is_taken(&taken, began.elapsed().as_secs()) {
+                refused.fetch_add(1, Ordering::SeqCst);
+                let answer = Response::builder().status(429).header("retry-after", "1");
+                return Ok(answer
+                    .body(Body::from("Too many requests, please try again later."))
+                    .unwrap());
+            }
+            router.oneshot(request.map(Body::new)).await
+        }
+    });
+    Cluster::with_service(service)
+}
+
+/// Whether one more is taken in this second.
+fn is_taken(taken: &Mutex<(u64, usize)>, second: u64) -> bool {
+    let mut taken = taken.lock().unwrap();
+    if taken.0 != second {
+        *taken = (second, 0);
+    }
+    taken.1 += 1;
+    taken.1 <= 20
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_slows_the_creates_of_all_and_none_is_given_up() {
+    let embedded = without_kubelet();
+    let refused = Arc::<AtomicUsize>::default();
+    let cluster = busy(&embedded, &refused);
+    let limits = RunOptions {
+        start_timeout: Some(Duration::from_secs(5)),
+        ..RunOptions::default()
+    };
+    let runs = (0..1000).map(|n| run_pod(&cluster, format!("p{n}"), limits.clone()));
+    let playing = async {
+        loop {
+            for name in names(&embedded).await {
+                let path = format!("{PODS}/{name}/status");
+                let body = json!({"status": status("Succeeded", &completed())});
+                patch(
+                    &embedded.router(),
+                    &path,
+                    "application/merge-patch+json",
+                    &body,
+                )
+                .await;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let outcomes = tokio::select! {
+        outcomes = join_all(runs) => outcomes,
+        () = playing => Vec::new(),
+    };
+    assert_eq!(outcomes.len(), 1000);
+    for outcome in outcomes {
+        assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    }
+    // On their own, most of a thousand would be refused in each second of the fifty.
+    let refused = refused.load(Ordering::SeqCst);
+    assert!(refused < 300, "{refused}");
+    assert_eq!(names(&embedded).await, [""; 0]);
+}

@@ -1,0 +1,386 @@
+//! The reaper deletes the pods whose owner is proven to be gone, and no others.
+
+use axum::body::Body;
+use axum::http::{Method, Request, header::CONTENT_TYPE};
+use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::manifest::Manifest;
+use kubegrader::owner::Identity;
+use kubegrader::reap::{Action, ReapOptions, reap};
+use kubegrader::step::Steps;
+use kubegrader::{Cluster, Error, RunOptions, run};
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::door::Door;
+use crate::support::owners::{claim, dead, far, living, owned};
+use crate::support::{PODS, create, get, patch, without_kubelet};
+
+async fn names(embedded: &EmbeddedCluster) -> Vec<String> {
+    let (_, list) = get(&embedded.router(), PODS).await;
+    let items = list["items"].as_array().unwrap();
+    let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
+    items.iter().map(name).collect()
+}
+
+/// Name, action and reason of all pods, in the order of their names.
+async fn reaped(cluster: &Cluster, options: &ReapOptions) -> Vec<(String, Action, String)> {
+    let report = reap(cluster, options, &Steps::default()).await.unwrap();
+    let line = |pod: kubegrader::reap::Reaped| (pod.name, pod.action, pod.reason);
+    report.into_iter().map(line).collect()
+}
+
+async fn end(embedded: &EmbeddedCluster, name: &str, finished_at: &str) {
+    let status = json!({"status": {"phase": "Succeeded", "containerStatuses": [{
+        "name": "c", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": finished_at}},
+    }]}});
+    let path = format!("{PODS}/{name}/status");
+    let (code, _) = patch(
+        &embedded.router(),
+        &path,
+        "application/merge-patch+json",
+        &status,
+    )
+    .await;
+    assert_eq!(code, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_all_pods_only_those_of_a_dead_process_go() {
+    let embedded = without_kubelet();
+    let living = Identity::of_this_process().unwrap();
+    for pod in [
+        owned("dead", "a", &claim(&dead())),
+        owned("detached", "detached", &json!(null)),
+        owned("far", "b", &claim(&far())),
+        owned("living", "c", &claim(&living)),
+        owned("nothing-said", "d", &json!({})),
+        owned("unreadable", "e", &json!("what?")),
+    ] {
+        create(&embedded.router(), &pod).await;
+    }
+    let mut unnamed = owned("unnamed", "x", &json!({}));
+    let labels = unnamed["metadata"]["labels"].as_object_mut().unwrap();
+    labels.remove("kubegrader.io/owner");
+    create(&embedded.router(), &unnamed).await;
+
+    let options = ReapOptions::default();
+    let report = reaped(&Door::default().cluster(&embedded), &options).await;
+    let told: Vec<_> = report
+        .iter()
+        .map(|(name, action, _)| (name.as_str(), *action))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("dead", Action::Deleted),
+            ("detached", Action::Left),
+            ("far", Action::Left),
+            ("living", Action::Left),
+            ("nothing-said", Action::Left),
+            ("unnamed", Action::Left),
+            ("unreadable", Action::Left),
+        ]
+    );
+    assert!(
+        report[0].2.starts_with("process "),
+        "the proof: {}",
+        report[0].2
+    );
+    assert_eq!(report[5].2, "it names no owner");
+    assert!(!names(&embedded).await.contains(&"dead".to_owned()));
+    assert_eq!(names(&embedded).await.len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_of_another_instance_and_of_another_manager_are_not_even_looked_at() {
+    let embedded = without_kubelet();
+    for (name, label, value) in [
+        ("other-instance", "kubegrader.io/instance", "other"),
+        ("other-manager", "app.kubernetes.io/managed-by", "helm"),
+    ] {
+        let mut pod = owned(name, "a", &claim(&dead()));
+        pod["metadata"]["labels"][label] = json!(value);
+        create(&embedded.router(), &pod).await;
+    }
+    let cluster = Door::default().cluster(&embedded);
+    assert_eq!(reaped(&cluster, &ReapOptions::default()).await, []);
+    let options = ReapOptions {
+        instance: "other".to_owned(),
+        ..ReapOptions::default()
+    };
+    let report = reaped(&cluster, &options).await;
+    assert_eq!(
+        (report.len(), &*report[0].0, report[0].1),
+        (1, "other-instance", Action::Deleted)
+    );
+    assert_eq!(names(&embedded).await, ["other-manager"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_deletes_nothing() {
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("dead", "a", &claim(&dead()))).await;
+    let options = ReapOptions {
+        dry_run: true,
+        ..ReapOptions::default()
+    };
+    let door = Door::default();
+    let report = reaped(&door.cluster(&embedded), &options).await;
+    assert_eq!(report[0].1, Action::WouldDelete);
+    assert_eq!(names(&embedded).await, ["dead"]);
+    assert_eq!(door.count(&Method::DELETE, ""), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_adopted_between_list_and_delete_is_not_hit() {
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    let living = claim(&Identity::of_this_process().unwrap());
+    let adopted = json!({"metadata": {
+        "labels": {"kubegrader.io/owner": "b"},
+        "annotations": {"kubegrader.io/owner-claim": living.to_string()},
+    }});
+    let adoption = Request::patch(format!("{PODS}/p"))
+        .header(CONTENT_TYPE, "application/merge-patch+json")
+        .body(Body::from(adopted.to_string()))
+        .unwrap();
+    let door = Door::default().overtaken(Method::DELETE, vec![adoption]);
+    let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
+    assert_eq!(report[0].1, Action::Left, "{report:?}");
+    assert_eq!(door.count(&Method::DELETE, ""), 1);
+    assert_eq!(names(&embedded).await, ["p"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_status_changes_between_list_and_delete_goes_all_the_same() {
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    let status = json!({"status": {"message": "changed"}});
+    let change = Request::patch(format!("{PODS}/p/status"))
+        .header(CONTENT_TYPE, "application/merge-patch+json")
+        .body(Body::from(status.to_string()))
+        .unwrap();
+    let door = Door::default().overtaken(Method::DELETE, vec![change]);
+    let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
+    assert_eq!(report[0].1, Action::Deleted, "{report:?}");
+    assert_eq!(door.count(&Method::DELETE, ""), 2);
+    assert_eq!(names(&embedded).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_pod_of_an_unknown_owner_goes_after_its_time_by_the_servers_clock() {
+    let embedded = without_kubelet();
+    let far = claim(&far());
+    let living = claim(&Identity::of_this_process().unwrap());
+    create(&embedded.router(), &owned("ended", "a", &far)).await;
+    create(&embedded.router(), &owned("ended-of-living", "b", &living)).await;
+    create(&embedded.router(), &owned("unended", "a", &far)).await;
+    end(&embedded, "ended", "2026-01-01T12:00:00Z").await;
+    end(&embedded, "ended-of-living", "2026-01-01T12:00:00Z").await;
+
+    let reap_at = async |door: Door, finished_for| {
+        let options = ReapOptions {
+            finished_for,
+            ..ReapOptions::default()
+        };
+        let report = reaped(&door.cluster(&embedded), &options).await;
+        let deleted = report
+            .into_iter()
+            .filter(|pod| pod.1 == Action::Deleted)
+            .map(|pod| (pod.0, pod.2));
+        deleted.collect::<Vec<_>>()
+    };
+    let quarter = Some(Duration::from_mins(15));
+    let too_early = Door::default().at("Thu, 01 Jan 2026 12:14:59 GMT");
+    let in_time = Door::default().at("Thu, 01 Jan 2026 12:15:00 GMT");
+    assert_eq!(reap_at(Door::default(), quarter).await, []);
+    assert_eq!(reap_at(too_early, quarter).await, []);
+    assert_eq!(reap_at(in_time.clone(), None).await, []);
+    let deleted = reap_at(in_time, quarter).await;
+    assert_eq!(deleted.len(), 1, "{deleted:?}");
+    assert_eq!(deleted[0].0, "ended");
+    assert!(
+        deleted[0].1.starts_with("it has been finished for 900 s"),
+        "{deleted:?}"
+    );
+    assert_eq!(names(&embedded).await, ["ended-of-living", "unended"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_promises_a_lease_is_left_where_leases_cannot_be_read() {
+    let embedded = without_kubelet();
+    let promising = json!({"process": far(), "lease": true});
+    create(&embedded.router(), &owned("p", "a", &promising)).await;
+    for door in [
+        Door::default(),
+        Door::default().forbid(Method::GET, "/leases"),
+    ] {
+        let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
+        assert_eq!(report[0].1, Action::Left, "{report:?}");
+        assert_eq!(door.count(&Method::GET, "/leases/kubegrader-a"), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_goes_whose_owners_own_pod_is_gone_or_another_or_over() {
+    let embedded = without_kubelet();
+    let pod = |name: &str, service: &str, uid: &str| {
+        let pod = json!({"namespace": "default", "name": service, "uid": uid});
+        owned(name, name, &json!({"process": far(), "pod": pod}))
+    };
+    let service = |name: &str| json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let router = embedded.router();
+    let runs = create(&router, &service("service-1")).await["metadata"]["uid"].clone();
+    let over = create(&router, &service("service-2")).await["metadata"]["uid"].clone();
+    let lost = create(&router, &service("service-3")).await["metadata"]["uid"].clone();
+    end(&embedded, "service-2", "2026-01-01T12:00:00Z").await;
+    // As the pod garbage collector leaves the pod of a node that is gone: failed, and its container may run.
+    let status = json!({"status": {"phase": "Failed", "containerStatuses": [{
+        "name": "c", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0, "state": {"running": {}},
+    }]}});
+    let media = "application/merge-patch+json";
+    patch(&router, &format!("{PODS}/service-3/status"), media, &status).await;
+    for pod in [
+        pod("of-running", "service-1", runs.as_str().unwrap()),
+        pod("of-earlier", "service-1", "another-uid"),
+        pod("of-over", "service-2", over.as_str().unwrap()),
+        pod("of-lost", "service-3", lost.as_str().unwrap()),
+        pod("of-gone", "service-4", "some-uid"),
+    ] {
+        create(&router, &pod).await;
+    }
+    let door = Door::default();
+    let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
+    let told: Vec<_> = report
+        .iter()
+        .map(|(name, action, _)| (name.as_str(), *action))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("of-earlier", Action::Deleted),
+            ("of-gone", Action::Deleted),
+            ("of-lost", Action::Left),
+            ("of-over", Action::Deleted),
+            ("of-running", Action::Left),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_of_an_owner_whose_own_pod_may_not_be_read_is_left() {
+    let embedded = without_kubelet();
+    let pod = json!({"namespace": "elsewhere", "name": "service", "uid": "u"});
+    let claim = json!({"process": far(), "pod": pod});
+    create(&embedded.router(), &owned("p", "a", &claim)).await;
+    let door = Door::default().forbid(Method::GET, "/namespaces/elsewhere/");
+    let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
+    assert_eq!(report[0].1, Action::Left, "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_pods_than_a_page_holds_are_all_judged_and_each_owner_is_asked_after_once() {
+    let embedded = without_kubelet();
+    let pod = json!({"namespace": "default", "name": "service", "uid": "u"});
+    let claim = json!({"process": far(), "pod": pod});
+    for number in 0..501 {
+        create(
+            &embedded.router(),
+            &owned(&format!("p{number}"), "a", &claim),
+        )
+        .await;
+    }
+    let door = Door::default();
+    let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
+    assert_eq!(report.len(), 501);
+    assert_eq!(names(&embedded).await, [""; 0]);
+    assert_eq!(door.count(&Method::GET, "/pods?"), 2);
+    assert_eq!(door.count(&Method::GET, "/pods/service"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_listing_is_forbidden_that_is_told() {
+    let embedded = without_kubelet();
+    let cluster = Door::default()
+        .forbid(Method::GET, "/pods")
+        .cluster(&embedded);
+    let error = reap(&cluster, &ReapOptions::default(), &Steps::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Api { code: 403, .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_never_reaps_what_it_runs_and_reaps_what_it_left() {
+    let embedded = without_kubelet();
+    // Its deletes are forbidden, until somebody mends that.
+    let forbidding = Door::default()
+        .forbid(Method::DELETE, "/pods/p")
+        .cluster(&embedded);
+    let process = living();
+    let forbidding = forbidding.owned_by(process.clone());
+    let cluster = Door::default().cluster(&embedded).owned_by(process);
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let cancel = CancellationToken::new();
+    let steps = Steps::default();
+    let running = run(
+        &forbidding,
+        Manifest::new(pod).unwrap(),
+        RunOptions::default(),
+        &steps,
+        cancel.clone(),
+    );
+    let reaping = async {
+        while names(&embedded).await.is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let report = reaped(&cluster, &ReapOptions::default()).await;
+        assert_eq!(report[0].1, Action::Left, "{report:?}");
+        assert_eq!(report[0].2, "a run of this process is at work on it");
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(running, reaping);
+    assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
+    assert_eq!(names(&embedded).await, ["p"]);
+    let report = reaped(&cluster, &ReapOptions::default()).await;
+    assert_eq!(report[0].1, Action::Deleted, "{report:?}");
+    assert_eq!(names(&embedded).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_with_runs_reaps_in_the_background_at_a_list_in_five_minutes() {
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("dead", "a", &claim(&dead()))).await;
+    let door = Door::default();
+    let cluster = door.cluster(&embedded);
+    let cancel = CancellationToken::new();
+    let steps = Steps::default();
+    let running = async {
+        let runs = (0..20).map(|number| {
+            let name = format!("p{number}");
+            let pod = json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+            let options = RunOptions {
+                reap: true,
+                ..RunOptions::default()
+            };
+            run(&cluster, Manifest::new(pod).unwrap(), options, &steps, cancel.clone())
+        });
+        futures::future::join_all(runs).await
+    };
+    let watching = async {
+        sleep(Duration::from_secs(15)).await;
+        assert!(!names(&embedded).await.contains(&"dead".to_owned()));
+        assert_eq!(names(&embedded).await.len(), 20);
+        // The other list is the shared watch's.
+        assert_eq!(door.count(&Method::GET, "managed-by"), 1);
+        sleep(Duration::from_secs(3600)).await;
+        let lists = door.count(&Method::GET, "managed-by");
+        assert!((10..=13).contains(&lists), "{lists}");
+        cancel.cancel();
+    };
+    tokio::join!(running, watching);
+    assert_eq!(names(&embedded).await, [""; 0]);
+}
