@@ -36,7 +36,7 @@ test-rust: needs-rust ## the Rust tests
 	cargo test --quiet
 
 test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/cluster --ignore=tests/compat $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/cluster --ignore=tests/compat $(ARGS)
 
 test-compat: needs-git target/compat/.built ## end to end with eight releases of grader-service, each in an environment of its own (RELEASE=0.4.2: one)
 	$(BIN)/nox $(if $(RELEASE),--session "compat($(RELEASE))") -- $(ARGS)

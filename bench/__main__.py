@@ -19,6 +19,7 @@ from .client import interpreter
 from .contenders import CONTENDERS
 from .goals import goals
 from .measure_delays import measure_delays
+from .measure_gradings import measure_gradings
 from .measure_growth import measure_growth
 from .measure_many import measure_many
 from .measure_polling import measure_polling
@@ -49,6 +50,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--image", help="for `real`: an image with a shell, on KUBECONFIG's cluster"
     )
+    parser.add_argument(
+        "--course-image",
+        help="for `gradings`: one with grader-service, on a cluster of this machine",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument(
         "--docs", type=Path, metavar="FOLDER", help="write tables, JSON and plots there"
@@ -66,7 +71,7 @@ def plan(options: argparse.Namespace) -> Plan:
     return chosen.at_most(options.at_most) if options.at_most else chosen
 
 
-def measure(kubeconfig: str, chosen: Plan, image: str | None) -> Results:
+def measure(kubeconfig: str, chosen: Plan, image: str | None, course_image: str | None) -> Results:
     """Do what the plan says, on one API server."""
     api = Api(kubeconfig)
     results = Results()
@@ -96,6 +101,8 @@ def measure(kubeconfig: str, chosen: Plan, image: str | None) -> Results:
     if "real" in wanted and image:
         pods, rounds = chosen.real_pods, chosen.real_rounds
         results.real = measure_real(api, chosen.contenders, image, pods, rounds)
+    if "gradings" in wanted and course_image:
+        results.gradings = measure_gradings(api, course_image, chosen.gradings)
     results.wheel = measure_wheel() if "wheel" in wanted else None
     return results
 
@@ -120,7 +127,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         kubeconfig = os.environ.get("KUBECONFIG") or stack.enter_context(embedded())
         where = about(Api(kubeconfig), chosen)
-        results = measure(kubeconfig, chosen, options.image)
+        results = measure(kubeconfig, chosen, options.image, options.course_image)
     results.about = {**where, "seconds": round(time.monotonic() - began)}
     judged = goals(results)
     text = report(results, judged)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from .contenders import CONTENDERS, FLOOR, FLOOR_LOG, KUBEGRADER
 
-MEASURES = ("start", "requests", "delays", "many", "growth", "polling", "real", "wheel")
+MEASURES = ("start", "requests", "delays", "many", "growth", "polling", "real", "gradings", "wheel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Plan:
     polling_rounds: int
     real_pods: int
     real_rounds: int
+    gradings: int
     start_rounds: int
     start_peer_rounds: int
     measures: tuple[str, ...] = MEASURES
@@ -92,6 +93,7 @@ FULL = Plan(
     polling_rounds=2,
     real_pods=10,
     real_rounds=3,
+    gradings=10,
     start_rounds=15,
     start_peer_rounds=3,
 )
@@ -111,6 +113,7 @@ QUICK = Plan(
     polling_rounds=1,
     real_pods=5,
     real_rounds=1,
+    gradings=2,
     start_rounds=5,
     start_peer_rounds=0,
 )

@@ -39,6 +39,7 @@ def report(results: Results, judged: Sequence[Goal]) -> str:
             results.polling,
         )
         _show_by_contender("Real pods: ms from the event of the container's end", results.real)
+        _show_gradings(results)
         _show_start(results)
     return text.getvalue()
 
@@ -124,6 +125,17 @@ def _show_by_contender(heading: str, by_contender: Mapping[str, Delays]) -> None
     _line("", ["seen p50", "seen p99", "returned p50", "returned p99", "returned max"])
     for name, one in by_contender.items():
         _delay(_title(name), one)
+
+
+def _show_gradings(results: Results) -> None:
+    if not results.gradings:
+        return
+    _heading("Real gradings in a row: ms that the executor took beside the life of its pod")
+    _line("", ["gradings", "p50", "max"])
+    for name, one in results.gradings.items():
+        _line(name, [str(one.count), *(_cell(one.over.get(part)) for part in ("p50", "max"))])
+        for error in one.errors[:2]:
+            print(f"    ! {error}")
 
 
 def _show_start(results: Results) -> None:

@@ -53,6 +53,17 @@ class Requests:
 
 
 @dataclass(frozen=True, slots=True)
+class Gradings:
+    """Real gradings, one after the other."""
+
+    count: int
+    over: dict[str, Figure]
+    """Milliseconds that the executor took beside the life of its pod."""
+    errors: list[str]
+    """Of those that came to another result than the right one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """A fresh process, over bare Python."""
 
@@ -73,6 +84,7 @@ class Results:
     polling: dict[str, Delays] = field(default_factory=dict)
     real: dict[str, Delays] = field(default_factory=dict)
     """After the event that a real container has ended."""
+    gradings: dict[str, Gradings] = field(default_factory=dict)
     start: dict[str, Start] = field(default_factory=dict)
     wheel: int | None = None
     """Bytes."""
