@@ -40,11 +40,11 @@ def measure_gradings(api: Api, image: str, count: int) -> dict[str, Gradings]:
             pod_events(api.kubeconfig, f"/api/v1/namespaces/{namespace}/pods?watch=1") as events,
         ):
             graded, words = _grade(api.kubeconfig, name, namespace, image, count)
-            over = [_over(one, events) for one in graded]
+            overs = [over(one, events) for one in graded]
         errors = [one["error"] for one in graded if one["error"]]
         if len(graded) < count:
             errors.append(f"{count - len(graded)} of {count} were not graded: {words}")
-        found[name] = Gradings(len(graded), percentiles([over]), errors)
+        found[name] = Gradings(len(graded), percentiles([overs]), errors)
         tell("gradings", name)
     return found
 
@@ -66,9 +66,10 @@ def _grade(
     return told, done.stderr[-400:].strip()
 
 
-def _over(grading: dict[str, Any], events: PodEvents) -> float:
+def over(grading: dict[str, Any], events: PodEvents) -> float:
     """Give the milliseconds that `_run` took beside its pod's life."""
-    began, returned = grading["began"], grading["returned"]
+    began: float = grading["began"]
+    returned: float = grading["returned"]
     (pod,) = (name for name, at in events.added.items() if began <= at <= returned)
     until = time.monotonic() + LATE
     while pod not in events.ended and time.monotonic() < until:

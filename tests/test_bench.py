@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench.goals import goals
+from bench.measure_gradings import over
 from bench.percentiles import Figure, middle, percentile, percentiles
 from bench.plan import FULL, QUICK
+from bench.pod_events import PodEvents
 from bench.proxy import kind
-from bench.results import Cost, Delays, Requests, Results
+from bench.results import Cost, Delays, Gradings, Requests, Results
 from bench.schedule import schedule
 
 ROOT = Path(__file__).parent.parent
@@ -162,6 +164,25 @@ def test_polling_is_judged_by_its_median_and_by_its_last(
     found = {goal.goal: goal.met for goal in goals(results)}
     assert found["median at least 5 times sooner"] is sooner
     assert found["never later than upstream"] is never_later
+
+
+def test_a_grading_is_charged_for_what_it_takes_before_and_after_its_pods_life() -> None:
+    events = PodEvents(added={"before": 9.0, "p": 10.5}, ended={"before": 9.5, "p": 13.5})
+    # Half a second until the pod is there, a quarter after its container's end.
+    assert over({"began": 10.0, "returned": 13.75, "error": None}, events) == 750.0
+
+
+@pytest.mark.parametrize(
+    ("worst", "errors", "expected"),
+    [(99.0, [], True), (101.0, [], False), (50.0, ["grading_failed, None: "], False)],
+)
+def test_each_grading_has_to_be_right_and_within_the_goal(
+    worst: float, errors: list[str], *, expected: bool
+) -> None:
+    figure = Figure(worst, worst, worst)
+    results = Results(gradings={"kubegrader": Gradings(10, {"max": figure}, errors)})
+    (goal,) = (one for one in goals(results) if one.measure == "Ten real gradings in a row")
+    assert goal.met is expected
 
 
 def test_a_pod_that_did_not_return_misses_the_goal_whatever_the_others_took() -> None:

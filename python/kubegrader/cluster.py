@@ -36,13 +36,25 @@ class Cluster(_core.Cluster):
 
         Cancelling the task deletes the pod.
         """
-        from . import event_loop  # imports asyncio
+        from asyncio import CancelledError  # takes long
 
-        await event_loop.turn()
+        from . import event_loop
+
+        loop = event_loop.running()
+        await loop.turn()
         run = self.submit(pod, **options)
         # Thousands of these may wait, and none needs the manifest any more.
         del pod, options
-        return await event_loop.ended(run)
+        if not run.done:
+            token, told = loop.wait_for(run)
+            try:
+                await told
+            except CancelledError:
+                run.cancel(0.0)
+                raise
+            finally:
+                loop.forget(token)
+        return run.wait()
 
 
 def shared_cluster(

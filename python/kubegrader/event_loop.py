@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from . import _core
 
 if TYPE_CHECKING:
-    from ._core import Outcome, PodRun
+    from ._core import PodRun
 
 A_TURN = 16
 """How many runs begin, and how many are told that they have ended, in one turn of the loop.
@@ -20,7 +20,7 @@ Both take some 50 us each.
 """
 
 
-class _Loop:
+class Loop:
     """What one event loop has under way. It holds no reference to the loop, to let it go."""
 
     def __init__(self) -> None:
@@ -31,8 +31,9 @@ class _Loop:
         self._tokens = itertools.count()
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
-    async def turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def turn(self) -> None:
         """Wait until a run may begin: in this turn of the loop or a later one, first come first."""
+        loop = asyncio.get_running_loop()
         if not self._is_counting:
             self._is_counting = True
             loop.call_soon(self._next_turn, loop)
@@ -54,10 +55,9 @@ class _Loop:
         if self._is_counting:
             loop.call_soon(self._next_turn, loop)
 
-    def wait_for(
-        self, loop: asyncio.AbstractEventLoop, run: PodRun
-    ) -> tuple[int, asyncio.Future[None]]:
+    def wait_for(self, run: PodRun) -> tuple[int, asyncio.Future[None]]:
         """Give what is done when a run has ended, and the number by which it is forgotten."""
+        loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.add_reader(self._bell.fileno(), self._tell)
         token = next(self._tokens)
@@ -65,9 +65,9 @@ class _Loop:
         run._ring(self._bell, token)  # noqa: SLF001
         return token, ended
 
-    def forget(self, loop: asyncio.AbstractEventLoop, token: int) -> None:
+    def forget(self, token: int) -> None:
         """Wait for this run no more."""
-        del self._waiting[token]
+        loop = self._waiting.pop(token).get_loop()
         if not self._waiting and not loop.is_closed():
             loop.remove_reader(self._bell.fileno())
 
@@ -78,33 +78,13 @@ class _Loop:
                 ended.set_result(None)
 
 
-_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = WeakKeyDictionary()
 
 
-def _here() -> tuple[asyncio.AbstractEventLoop, _Loop]:
+def running() -> Loop:
+    """Give what the running event loop has under way."""
     loop = asyncio.get_running_loop()
     known = _LOOPS.get(loop)
     if known is None:
-        known = _LOOPS[loop] = _Loop()
-    return loop, known
-
-
-async def turn() -> None:
-    """Wait until a run may begin."""
-    loop, known = _here()
-    await known.turn(loop)
-
-
-async def ended(run: PodRun) -> Outcome:
-    """Wait for a run's end without a thread; a task that is cancelled meanwhile cancels the run."""
-    if not run.done:
-        loop, known = _here()
-        token, told = known.wait_for(loop, run)
-        try:
-            await told
-        except asyncio.CancelledError:
-            run.cancel(0.0)
-            raise
-        finally:
-            known.forget(loop, token)
-    return run.wait()
+        known = _LOOPS[loop] = Loop()
+    return known

@@ -3,17 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Api;
-use kube::api::{DeleteParams, Preconditions};
+use kube::Client;
+use kube::api::{DeleteParams, Preconditions, Request};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::Connection;
 use super::retry::Failure;
-use crate::pod_view::PodView;
 use crate::step::Steps;
 use crate::under_way::UnderWay;
 
 /// How long one round of tries in the background lasts; the pause after a round is of the same length at most.
 const ROUND: Duration = Duration::from_secs(30);
+
+/// What a delete is answered with, a Pod or a `Status`: that it is one of Kubernetes' objects is all that is asked of it.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+}
 
 /// A pod that must go.
 #[derive(Debug, Clone)]
@@ -42,11 +50,12 @@ impl Doomed {
             }),
             ..DeleteParams::default()
         };
-        let delete = |client| {
-            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-            let params = &params;
+        let pods = Request::new(format!("/api/v1/namespaces/{}/pods", self.namespace));
+        let delete = |client: Client| {
+            let request = pods.delete(&self.name, &params);
             async move {
-                match pods.delete(&self.name, params).await.map_err(Failure::of) {
+                let request = request.map_err(|error| Failure::Hopeless(error.to_string()))?;
+                match client.request::<Answer>(request).await.map_err(Failure::of) {
                     // 409: the name is another pod's by now.
                     Err(Failure::Refused(status)) if matches!(status.code, 404 | 409) => Ok(()),
                     other => other.map(drop),

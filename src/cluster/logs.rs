@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures::AsyncReadExt;
+use futures::AsyncBufReadExt;
 use kube::Api;
 use kube::api::LogParams;
 
@@ -30,16 +30,18 @@ pub async fn read(
     let opened = async { pods.log_stream(pod, &params).await.map_err(Failure::of) };
     let mut stream = std::pin::pin!(within(SILENCE, opened).await?);
     let mut kept = HeadAndTail::new(limit);
-    let mut chunk = vec![0; 16 * 1024];
     loop {
         let more = async {
-            let read = stream.read(&mut chunk).await;
+            let read = stream.fill_buf().await;
             read.map_err(|error| Failure::Unanswered(error.to_string()))
         };
-        match within(SILENCE, more).await? {
-            0 => return kept.into_log(),
-            count => kept.push(&chunk[..count]),
+        let chunk = within(SILENCE, more).await?;
+        let count = chunk.len();
+        if count == 0 {
+            return kept.into_log();
         }
+        kept.push(chunk);
+        stream.consume_unpin(count);
     }
 }
 

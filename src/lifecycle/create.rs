@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::api::{PostParams, Request};
 use kube::core::Status;
+use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
@@ -22,6 +23,17 @@ use crate::pod_view::PodView;
 use crate::verdict::{Phase, Verdict};
 
 const STEP: &str = "creating pod";
+
+/// What is read of a create's answer.
+#[derive(Deserialize)]
+struct Created {
+    metadata: CreatedMeta,
+}
+
+#[derive(Deserialize)]
+struct CreatedMeta {
+    uid: String,
+}
 
 /// From when on the wait for a create's turn is told as time in a queue.
 const LONG: Duration = Duration::from_millis(10);
@@ -78,9 +90,9 @@ impl Run {
             let posted = Box::pin(self.post()).await;
             drop(turn);
             let failure = match posted {
-                Ok(pod) => {
+                Ok(uid) => {
                     connection.pace().accepted();
-                    self.owns(&pod, "created");
+                    self.has(&uid, "created");
                     return Ok(None);
                 }
                 Err(failure) => failure,
@@ -188,7 +200,7 @@ impl Run {
 
     /// One create. The body is the manifest as it is, so that a field that this build does not know arrives; a field
     /// that the server does not know is refused, as with kubectl, and not dropped.
-    async fn post(&self) -> Result<Box<PodView>, Failure> {
+    async fn post(&self) -> Result<String, Failure> {
         let params = PostParams {
             field_manager: Some("kubegrader".to_owned()),
             ..PostParams::default()
@@ -202,9 +214,8 @@ impl Run {
         *request.uri_mut() = strict
             .parse()
             .map_err(|_| Failure::Hopeless(format!("{strict:?} is no URL")))?;
-        once(self.connection.client().request(request))
-            .await
-            .map(Box::new)
+        let created: Created = once(self.connection.client().request(request)).await?;
+        Ok(created.metadata.uid)
     }
 
     pub(super) fn owns(&mut self, pod: &PodView, how: &str) {

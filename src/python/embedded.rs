@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::convert::seconds;
 use super::faults::PyFaults;
-use super::runtime::{current, end_runs};
+use super::runtime::{end_runs, of_embedded};
 use super::stages;
 use crate::cluster::locked;
 use crate::embedded::faults::Faults;
@@ -105,7 +105,7 @@ impl PyEmbeddedCluster {
                 "this embedded cluster is running already",
             ));
         }
-        let (runtime, _) = current(py)?;
+        let runtime = of_embedded(py)?;
         let folder = tempfile::Builder::new().prefix("kubegrader-").tempdir()?;
         let options = Options {
             faults: slf.get().faults.clone(),
@@ -180,7 +180,7 @@ impl PyEmbeddedCluster {
             std::mem::forget(running);
             return Ok(());
         }
-        let (runtime, _) = current(py)?;
+        let runtime = of_embedded(py)?;
         py.detach(|| {
             let Running {
                 cluster,

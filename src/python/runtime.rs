@@ -1,4 +1,8 @@
-//! The tokio runtime under the Python module: made on first use, and again after a fork.
+//! The tokio runtimes under the Python module: made on first use, and again after a fork.
+//!
+//! The runs of a process share one thread: two cost a sixth more CPU a pod, since they wake each other, and end fewer pods a
+//! second (docs/performance.md). Nothing may block there; kube runs credential plugins elsewhere. An embedded cluster has
+//! threads of its own, as a server elsewhere would.
 //!
 //! celery's prefork pool forks the process, and no thread survives a fork. A child therefore leaves everything that
 //! it inherited untouched (its threads are not there to answer) and begins anew.
@@ -22,7 +26,8 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// What belongs to one process.
 struct Process {
     pid: u32,
-    runtime: Runtime,
+    runs: Runtime,
+    embedded: Option<Runtime>,
     life: Life,
 }
 
@@ -46,38 +51,56 @@ impl Life {
 /// Locked with the GIL held and for no longer than a look, so that a fork never finds it locked.
 static PROCESS: Mutex<Option<Process>> = Mutex::new(None);
 
-/// The runtime of this process, and the runs on it.
+/// The runtime of this process's runs, and the word to end them.
 pub(super) fn current(py: Python<'_>) -> PyResult<(Handle, Life)> {
+    with_process(py, |process| {
+        Ok((process.runs.handle().clone(), process.life.clone()))
+    })
+}
+
+/// The runtime of this process's embedded clusters.
+pub(super) fn of_embedded(py: Python<'_>) -> PyResult<Handle> {
+    with_process(py, |process| {
+        let embedded = match process.embedded.take() {
+            Some(made) => made,
+            None => runtime(2, "kubegrader-api")?,
+        };
+        Ok(process.embedded.insert(embedded).handle().clone())
+    })
+}
+
+fn with_process<T>(py: Python<'_>, take: impl FnOnce(&mut Process) -> PyResult<T>) -> PyResult<T> {
     let mut process = locked(&PROCESS);
     let pid = std::process::id();
-    if let Some(known) = &*process
+    if let Some(known) = &mut *process
         && known.pid == pid
     {
-        return Ok((known.runtime.handle().clone(), known.life.clone()));
+        return take(known);
     }
     under_way::forget();
     // Dropping a runtime joins its threads, and a forked child has none of them.
     std::mem::forget(process.take());
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("kubegrader")
-        .on_thread_start(signals::block)
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            PyRuntimeError::new_err(format!("starting kubegrader's threads: {error}"))
-        })?;
-    let made = Process {
+    let made = process.insert(Process {
         pid,
-        runtime,
+        runs: runtime(1, "kubegrader")?,
+        embedded: None,
         life: Life::default(),
-    };
-    let current = (made.runtime.handle().clone(), made.life.clone());
-    *process = Some(made);
+    });
+    let taken = take(made);
     drop(process);
     let farewell = pyo3::wrap_pyfunction!(farewell, py)?;
     py.import("atexit")?.call_method1("register", (farewell,))?;
-    Ok(current)
+    taken
+}
+
+fn runtime(threads: usize, name: &str) -> PyResult<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .on_thread_start(signals::block)
+        .enable_all()
+        .build()
+        .map_err(|error| PyRuntimeError::new_err(format!("starting kubegrader's threads: {error}")))
 }
 
 /// At the interpreter's exit: ends what is under way, and the threads.
@@ -86,7 +109,12 @@ fn farewell(py: Python<'_>) {
     end_runs(py);
     let process = locked(&PROCESS).take();
     match process {
-        Some(process) if process.pid == std::process::id() => process.runtime.shutdown_background(),
+        Some(process) if process.pid == std::process::id() => {
+            process.runs.shutdown_background();
+            if let Some(embedded) = process.embedded {
+                embedded.shutdown_background();
+            }
+        }
         process => std::mem::forget(process),
     }
     super::log::end(py);
@@ -97,7 +125,7 @@ pub(super) fn end_runs(py: Python<'_>) {
     let known = locked(&PROCESS)
         .as_ref()
         .filter(|process| process.pid == std::process::id())
-        .map(|process| (process.runtime.handle().clone(), process.life.clone()));
+        .map(|process| (process.runs.handle().clone(), process.life.clone()));
     let Some((runtime, life)) = known else { return };
     // Looked up with the GIL held.
     let owner = owner::Process::current();

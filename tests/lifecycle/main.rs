@@ -5,6 +5,7 @@ mod admission;
 mod adopt;
 mod attempts;
 mod creates;
+mod credential_plugin;
 mod credentials;
 mod ends;
 mod follow;
