@@ -82,36 +82,36 @@ fn images() -> tempfile::NamedTempFile {
     file
 }
 
-#[library_benchmark(config = at_most(126_613))]
+#[library_benchmark(config = at_most(130_817))]
 fn an_event_is_decoded() -> WatchEvent<PodView> {
     serde_json::from_str(black_box(EVENT)).expect("an event")
 }
 
-#[library_benchmark(config = at_most(2_342))]
+#[library_benchmark(config = at_most(2_463))]
 #[bench::ended(ended())]
 fn a_pod_is_judged(pod: PodView) -> (State, PodView) {
     (judge(black_box(&pod), false), pod)
 }
 
-#[library_benchmark(config = at_most(246_299_833))]
+#[library_benchmark(config = at_most(610_973))]
 #[bench::of_a_process(request())]
 fn the_first_manifest_is_made(request: Value) -> Manifest {
     manifest(black_box(request))
 }
 
-#[library_benchmark(config = at_most(342_928))]
+#[library_benchmark(config = at_most(286_162))]
 #[bench::of_a_submission(after_the_first())]
 fn a_manifest_is_made(request: Value) -> Manifest {
     manifest(black_box(request))
 }
 
-#[library_benchmark(config = at_most(68_696))]
+#[library_benchmark(config = at_most(73_171))]
 #[bench::of_a_submission(packed())]
 fn a_manifest_is_unpacked_and_packed(packed: Packed) -> (Packed, Packed) {
     (Packed::from(black_box(&packed).to_manifest()), packed)
 }
 
-#[library_benchmark(config = at_most(391_535))]
+#[library_benchmark(config = at_most(398_656))]
 #[bench::of_a_hundred_lectures(images())]
 fn an_image_is_found(file: tempfile::NamedTempFile) -> (Option<String>, tempfile::NamedTempFile) {
     let config = ImageConfig::read(file.path()).expect("an image config");

@@ -62,6 +62,38 @@ async fn a_create_that_succeeds_at_the_second_try_is_not_looked_for() {
     assert_eq!(door.count(&Method::POST, "fieldManager=kubegrader"), 2);
 }
 
+/// What a proxy between says of itself.
+fn welcome() -> Value {
+    json!({"code": 200, "welcome": "to the portal"})
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_pod_is_not_taken_for_a_create() {
+    let embedded = without_kubelet();
+    let door = Door::default().answer(Method::POST, CREATE, 1, &welcome());
+    let ending = async {
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let ((outcome, _), ()) = tokio::join!(run_pod(&door, &embedded), ending);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(names(&embedded).await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_object_of_kubernetes_is_not_taken_for_a_delete() {
+    let embedded = without_kubelet();
+    let door = Door::default().answer(Method::DELETE, "/pods/p", 1, &welcome());
+    let ending = async {
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let ((outcome, _), ()) = tokio::join!(run_pod(&door, &embedded), ending);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(door.count(&Method::DELETE, "/pods/p"), 2);
+    assert_eq!(names(&embedded).await, Vec::<String>::new());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_create_that_was_given_up_and_made_no_pod_leaves_none_behind() {
     let embedded = without_kubelet();
