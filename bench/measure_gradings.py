@@ -40,7 +40,7 @@ def measure_gradings(api: Api, image: str, count: int) -> dict[str, Gradings]:
             pod_events(api.kubeconfig, f"/api/v1/namespaces/{namespace}/pods?watch=1") as events,
         ):
             graded, words = _grade(api.kubeconfig, name, namespace, image, count)
-            overs = [over(one, events) for one in graded]
+            overs = [over(one, events) for one in graded if not one["error"]]
         errors = [one["error"] for one in graded if one["error"]]
         if len(graded) < count:
             errors.append(f"{count - len(graded)} of {count} were not graded: {words}")
