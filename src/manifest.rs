@@ -215,6 +215,9 @@ impl Manifest {
     }
 
     fn add(&mut self, key: &'static str, values: &BTreeMap<&str, String>) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
         let metadata = self.object("metadata")?;
         let all = metadata.entry(key).or_insert_with(|| json!({}));
         if all.is_null() {

@@ -1,5 +1,5 @@
-//! A Pod's manifest while its pod is waited for: a tenth of the memory of the parsed one. Unpacking and packing cost as much
-//! as half an event's decoding, and are done once a pod.
+//! A Pod's manifest while its pod is waited for: a tenth of the memory of the parsed one. Unpacking and packing it again
+//! costs half as much as the decoding of an event, and is done once a pod.
 
 use std::sync::Arc;
 

@@ -125,7 +125,9 @@ impl Outcome {
         pod["metadata"]["uid"] = json!(self.uid);
         if let Some(last) = &self.last {
             // One that was only followed was sent by somebody else, and may not name it.
-            pod["metadata"]["namespace"] = json!(last.metadata.namespace);
+            if let Some(namespace) = &last.metadata.namespace {
+                pod["metadata"]["namespace"] = json!(namespace);
+            }
             pod["metadata"]["resourceVersion"] = json!(last.metadata.resource_version);
             pod["status"] = json!(last.status);
             if let Some(node) = &last.spec.node_name {

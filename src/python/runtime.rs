@@ -1,6 +1,6 @@
 //! The tokio runtimes under the Python module: made on first use, and again after a fork.
 //!
-//! The runs of a process share one thread: two cost a sixth more CPU a pod, since they wake each other, and end fewer pods a
+//! The runs of a process share one thread: two cost a tenth more CPU a pod, since they wake each other, and end fewer pods a
 //! second (docs/performance.md). Nothing may block there; kube runs credential plugins elsewhere. An embedded cluster has
 //! threads of its own, as a server elsewhere would.
 //!
