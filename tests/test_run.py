@@ -155,6 +155,32 @@ def test_cancelling_the_task_deletes_the_pod(
     until(lambda: "cancel-task" not in names(api, namespace))
 
 
+def test_a_submitted_run_can_be_awaited(cluster: kubegrader.Cluster, image: str) -> None:
+    run = cluster.submit(script(image, "echo hi; exit 7"))
+
+    async def main() -> list[kubegrader.Outcome]:
+        # Twice: the second finds it ended.
+        return [await run.wait_async(), await run.wait_async()]
+
+    assert [(one.verdict.exit_code, one.logs) for one in asyncio.run(main())] == [(7, "hi\n")] * 2
+
+
+def test_cancelling_a_task_that_awaits_a_submitted_run_deletes_the_pod(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    run = cluster.submit(script(image, "sleep 600", "cancel-awaited"))
+
+    async def main() -> None:
+        awaiting = asyncio.ensure_future(run.wait_async())
+        await asyncio.to_thread(until, lambda: "cancel-awaited" in names(api, namespace))
+        awaiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await awaiting
+
+    asyncio.run(main())
+    until(lambda: "cancel-awaited" not in names(api, namespace))
+
+
 def test_a_run_can_be_cancelled_from_another_thread(
     cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
 ) -> None:

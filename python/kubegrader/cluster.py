@@ -36,24 +36,16 @@ class Cluster(_core.Cluster):
 
         Cancelling the task deletes the pod.
         """
-        from asyncio import CancelledError  # takes long
+        from . import event_loop  # imports asyncio
 
-        from . import event_loop
-
-        loop = event_loop.running()
-        await loop.turn()
+        await event_loop.running().turn()
         run = self.submit(pod, **options)
         # Thousands of these may wait, and none needs the manifest any more.
         del pod, options
+        # Not `event_loop.ended`: a coroutine less for each.
         if not run.done:
-            token, told = loop.wait_for(run)
-            try:
+            with event_loop.Waiting(run) as told:
                 await told
-            except CancelledError:
-                run.cancel(0.0)
-                raise
-            finally:
-                loop.forget(token)
         return run.wait()
 
 

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from . import _core
 
 if TYPE_CHECKING:
-    from ._core import PodRun
+    from ._core import Outcome, PodRun
 
 A_TURN = 16
 """How many runs begin, and how many are told that they have ended, in one turn of the loop.
@@ -88,3 +88,33 @@ def running() -> Loop:
     if known is None:
         known = _LOOPS[loop] = Loop()
     return known
+
+
+class Waiting:
+    """A wait for a run's end without a thread: a task that is cancelled cancels the run."""
+
+    __slots__ = ("_loop", "_run", "_token")
+
+    def __init__(self, run: PodRun) -> None:
+        self._run = run
+        self._loop = running()
+        self._token = -1
+
+    def __enter__(self) -> asyncio.Future[None]:
+        """Give what is done when the run has ended."""
+        self._token, told = self._loop.wait_for(self._run)
+        return told
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait no more."""
+        self._loop.forget(self._token)
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            self._run.cancel(0.0)
+
+
+async def ended(run: PodRun) -> Outcome:
+    """Wait for a run's end: `PodRun.wait_async`."""
+    if not run.done:
+        with Waiting(run) as told:
+            await told
+    return run.wait()
