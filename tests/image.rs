@@ -160,6 +160,7 @@ fn the_characters_at_fault_are_named_with_their_places() {
         ("a&b;c", "'&' at position 2, ';' at position 4"),
         ("registry.example.org/Algebra:1", "'A' at position 22"),
         ("Registry/Algebra", "not allowed: 'A' at position 10."),
+        ("[fe80::1]/Algebra", "not allowed: 'A' at position 11."),
         ("a\nb", r"'\n' at position 2"),
     ] {
         let error = Image::parse(reference).unwrap_err().to_string();

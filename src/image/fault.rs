@@ -36,6 +36,8 @@ fn is_allowed(reference: &str, name_end: usize, at: usize, c: char) -> bool {
         'a'..='z' | '0'..='9' | '.' | '_' | '-' | '/' | ':' | '@' => true,
         'A'..='Z' => at < registry || at > tag,
         '+' => at > name_end,
+        // An IPv6 address.
+        '[' | ']' => at < registry,
         _ => false,
     }
 }
