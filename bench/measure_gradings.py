@@ -40,8 +40,9 @@ def measure_gradings(api: Api, image: str, count: int) -> dict[str, Gradings]:
             pod_events(api.kubeconfig, f"/api/v1/namespaces/{namespace}/pods?watch=1") as events,
         ):
             graded, words = _grade(api.kubeconfig, name, namespace, image, count)
-            overs = [over(one, events) for one in graded if not one["error"]]
-        errors = [one["error"] for one in graded if one["error"]]
+            judged = [_judge(one, events) for one in graded]
+        overs = [one for one in judged if isinstance(one, float)]
+        errors = [one for one in judged if isinstance(one, str)]
         if len(graded) < count:
             errors.append(f"{count - len(graded)} of {count} were not graded: {words}")
         found[name] = Gradings(len(graded), percentiles([overs]), errors)
@@ -66,13 +67,31 @@ def _grade(
     return told, done.stderr[-400:].strip()
 
 
+def _judge(grading: dict[str, Any], events: PodEvents) -> float | str:
+    """Give what it took, or what was wrong with it."""
+    if grading["error"]:
+        return str(grading["error"])
+    try:
+        return over(grading, events)
+    except LookupError as error:
+        return str(error)
+
+
 def over(grading: dict[str, Any], events: PodEvents) -> float:
-    """Give the milliseconds that `_run` took beside its pod's life."""
+    """Give the milliseconds that `_run` took beside its pod's life.
+
+    Raises LookupError when the watch did not tell of one pod and its end.
+    """
     began: float = grading["began"]
     returned: float = grading["returned"]
-    (pod,) = (name for name, at in events.added.items() if began <= at <= returned)
+    pods = [name for name, at in events.added.items() if began <= at <= returned]
+    if len(pods) != 1:
+        raise LookupError(f"a grading had {len(pods)} pods, and one was expected")
+    pod = pods[0]
     until = time.monotonic() + LATE
     while pod not in events.ended and time.monotonic() < until:
         time.sleep(LOOK)
+    if pod not in events.ended:
+        raise LookupError(f"the watch did not tell of the end of {pod}")
     lived = events.ended[pod] - events.added[pod]
     return (returned - began - lived) * 1000

@@ -172,6 +172,12 @@ def test_a_grading_is_charged_for_what_it_takes_before_and_after_its_pods_life()
     assert over({"began": 10.0, "returned": 13.75, "error": None}, events) == 750.0
 
 
+def test_a_grading_that_took_two_pods_is_not_measured() -> None:
+    events = PodEvents(added={"p": 10.5, "p-attempt-2": 12.0}, ended={"p": 11.0})
+    with pytest.raises(LookupError, match="a grading had 2 pods"):
+        over({"began": 10.0, "returned": 13.75, "error": None}, events)
+
+
 @pytest.mark.parametrize(
     ("worst", "errors", "expected"),
     [(99.0, [], True), (101.0, [], False), (50.0, ["grading_failed, None: "], False)],
