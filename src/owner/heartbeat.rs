@@ -16,7 +16,7 @@ use kube::{Api, Client};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::claim::lease_name;
+use super::claim::{Claim, lease_name, marks};
 use super::process::Process;
 use super::sighting::DURATION;
 use crate::cluster::Connection;
@@ -43,6 +43,7 @@ pub struct Heartbeat {
     connection: Weak<Connection>,
     namespace: String,
     owner: String,
+    claim: Claim,
     state: Mutex<State>,
     /// Runs that are under way.
     running: AtomicUsize,
@@ -103,11 +104,18 @@ impl Beat {
 }
 
 impl Heartbeat {
-    pub(super) fn new(connection: &Arc<Connection>, namespace: &str, owner: &str) -> Self {
+    pub(super) fn new(connection: &Arc<Connection>, namespace: &str, process: &Process) -> Self {
         Self {
             connection: Arc::downgrade(connection),
             namespace: namespace.to_owned(),
-            owner: owner.to_owned(),
+            owner: process.id().to_owned(),
+            // What needs no request: the Lease itself is the proof for those who are elsewhere.
+            claim: Claim {
+                process: process.identity().cloned(),
+                place: process.place().cloned(),
+                pod: None,
+                lease: true,
+            },
             state: Mutex::new(State::Absent),
             running: AtomicUsize::new(0),
             beats: AtomicBool::new(false),
@@ -130,8 +138,8 @@ impl Heartbeat {
                 if status.code == 403 {
                     steps.of_namespace(&self.namespace).info(
                         "Leases are forbidden here, so that another machine cannot find out that this process is gone \
-                         and its pods are left behind. To change that, allow \"get\", \"create\", \"update\" and \
-                         \"delete\" on \"leases\" of coordination.k8s.io",
+                         and its pods are left behind. To change that, allow \"get\", \"list\", \"create\", \
+                         \"update\" and \"delete\" on \"leases\" of coordination.k8s.io",
                     );
                 }
                 None
@@ -195,13 +203,17 @@ impl Heartbeat {
     }
 
     fn lease(&self, now: Timestamp) -> Lease {
+        let (mut labels, annotations) = marks(&self.owner, &self.claim);
+        labels.insert(labels::MANAGED_BY, "kubegrader".to_owned());
+        let owned = |marks: BTreeMap<&str, String>| {
+            let pairs = marks.into_iter();
+            Some(pairs.map(|(key, value)| (key.to_owned(), value)).collect())
+        };
         Lease {
             metadata: ObjectMeta {
                 name: Some(self.name()),
-                labels: Some(BTreeMap::from([
-                    (labels::MANAGED_BY.to_owned(), "kubegrader".to_owned()),
-                    (labels::OWNER.to_owned(), self.owner.clone()),
-                ])),
+                labels: owned(labels),
+                annotations: owned(annotations),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {

@@ -1,6 +1,6 @@
 //! Whether the owner of a pod is gone.
 
-use super::claim::Holder;
+use super::claim::{Claim, Holder};
 use super::process::Process;
 use crate::cluster::Connection;
 use crate::pod_view::PodView;
@@ -30,11 +30,7 @@ impl Liveness {
     }
 }
 
-/// Judges the owner of a pod. What decides, in this order: our own runs; the process itself, where it is on this
-/// machine; its container, where it is ours; its Lease; its Kubernetes pod.
-///
-/// `namespace` is the pod's. A Lease is believed before the Kubernetes pod: a pod that was deleted by force is gone
-/// while its process may run on.
+/// Judges the owner of a pod, which is in `namespace`: by our own runs, else as [`of_process`] does.
 pub async fn liveness(
     connection: &Connection,
     process: &Process,
@@ -54,6 +50,20 @@ pub async fn liveness(
     if id == process.id() && claim.process.as_ref() == process.identity() {
         return Liveness::Gone("it is this process's own, and no run of it is left".to_owned());
     }
+    of_process(connection, process, namespace, &id, &claim).await
+}
+
+/// Judges another process by what it claims. What decides, in this order: the process itself, where it is on this machine;
+/// its container, where it is ours; its Lease in `namespace`; its Kubernetes pod.
+///
+/// A Lease is believed before the Kubernetes pod: a pod that was deleted by force is gone while its process may run on.
+pub(crate) async fn of_process(
+    connection: &Connection,
+    process: &Process,
+    namespace: &str,
+    id: &str,
+    claim: &Claim,
+) -> Liveness {
     if let Some(claimed) = &claim.process
         && let Some(here) = process.identity()
         && let Some(known) = claimed.look(&here.host)
@@ -69,7 +79,7 @@ pub async fn liveness(
     if claim.lease
         && let Some(known) = connection
             .owners()
-            .look_at_lease(connection, namespace, &id)
+            .look_at_lease(connection, namespace, id)
             .await
     {
         return known;

@@ -54,7 +54,7 @@ impl Owners {
     ) -> Arc<Heartbeat> {
         let mut all = locked(&self.heartbeats);
         let heartbeat = all.entry(namespace.to_owned()).or_insert_with(|| {
-            let made = Arc::new(Heartbeat::new(connection, namespace, process.id()));
+            let made = Arc::new(Heartbeat::new(connection, namespace, process));
             process.remember(&made);
             made
         });

@@ -6,11 +6,12 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
+use super::leases::Held;
 use super::list::Listed;
 use crate::cluster::Connection;
 use crate::owner::Process;
-use crate::owner::claim::Holder;
-use crate::owner::liveness::{Liveness, liveness};
+use crate::owner::claim::{Claim, Holder};
+use crate::owner::liveness::{Liveness, liveness, of_process};
 use crate::owner::sighting::{LONGEST, LOOK};
 use crate::pod_view::PodView;
 
@@ -50,12 +51,15 @@ impl<'a> Judge<'a> {
     }
 
     /// Asks after all owners, for as long as Leases have to be watched for that.
-    pub(super) async fn watch(&mut self, pods: &[Listed]) {
+    pub(super) async fn watch(&mut self, pods: &[Listed], leases: &[Held]) {
         let until = Instant::now() + LONGEST;
         loop {
             let mut is_watching = false;
             for pod in pods {
                 is_watching |= matches!(self.owner_of(&pod.view).await, Liveness::Watched(_));
+            }
+            for held in leases {
+                is_watching |= matches!(self.owner_of_lease(held).await, Liveness::Watched(_));
             }
             if !is_watching || Instant::now() >= until {
                 return;
@@ -67,15 +71,28 @@ impl<'a> Judge<'a> {
     }
 
     async fn owner_of(&mut self, pod: &PodView) -> Liveness {
-        let owner = match Holder::of(pod) {
-            Holder::Process(id, _) if id != self.process.id() && !self.process.runs(pod) => id,
+        match Holder::of(pod) {
+            Holder::Process(id, claim) if id != self.process.id() && !self.process.runs(pod) => {
+                self.ask(id, &claim).await
+            }
             // Costs no request.
-            _ => return liveness(self.connection, self.process, self.namespace, pod).await,
-        };
+            _ => liveness(self.connection, self.process, self.namespace, pod).await,
+        }
+    }
+
+    /// Judges the process whose Lease it is.
+    pub(super) async fn owner_of_lease(&mut self, held: &Held) -> Liveness {
+        if held.owner == self.process.id() {
+            return Liveness::Alive("it is this process's own".to_owned());
+        }
+        self.ask(held.owner.clone(), &held.claim).await
+    }
+
+    async fn ask(&mut self, owner: String, claim: &Claim) -> Liveness {
         if let Some(known) = self.owners.get(&owner) {
             return known.clone();
         }
-        let known = liveness(self.connection, self.process, self.namespace, pod).await;
+        let known = of_process(self.connection, self.process, self.namespace, &owner, claim).await;
         self.owners.insert(owner, known.clone());
         known
     }

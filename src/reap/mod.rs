@@ -2,11 +2,13 @@
 //!
 //! A pod is deleted with the proof that nobody is left who owns it ([`liveness`](crate::owner::liveness)), and only as it
 //! was when that was judged: uid and resourceVersion are preconditions, so that a pod that somebody adopts in the
-//! meantime is not hit. Only pods of one instance that are labelled as kubegrader's are looked at.
+//! meantime is not hit. Only pods of one instance that are labelled as kubegrader's are looked at. The Lease of a process that
+//! is gone goes as well.
 
 mod age;
 mod background;
 mod judge;
+mod leases;
 mod list;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
 
@@ -31,6 +32,7 @@ use crate::owner::{Liveness, Process};
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use judge::{Judge, Judgement};
+use leases::Held;
 use list::Listed;
 
 /// How often a pod is judged anew that changes before it is deleted.
@@ -171,7 +173,8 @@ impl Reaper<'_> {
             self.options.finished_for,
             now,
         );
-        judge.watch(&pods).await;
+        let leases = leases::held(self.connection, self.namespace).await;
+        judge.watch(&pods, &leases).await;
         let mut report = Vec::with_capacity(pods.len());
         let mut gone = BTreeSet::new();
         for pod in &pods {
@@ -189,17 +192,35 @@ impl Reaper<'_> {
             }
             report.push(self.told(&pod.view, action, reason));
         }
+        for held in &leases {
+            gone.remove(&held.owner);
+            if let Liveness::Gone(proof) = judge.owner_of_lease(held).await {
+                self.delete_lease(&held.owner, Some(held), &proof).await;
+            }
+        }
+        // Where Leases may not be listed, but deleted.
         for owner in gone {
-            self.delete_lease(&owner).await;
+            self.delete_lease(&owner, None, "its pods are deleted")
+                .await;
         }
         Ok(report)
     }
 
-    /// Deletes the Lease of an owner that is gone. One that stays behind harms nobody.
-    async fn delete_lease(&self, owner: &str) {
-        let leases: Api<Lease> = Api::namespaced(self.connection.client(), self.namespace);
-        let (name, params) = (lease_name(owner), DeleteParams::default());
-        let _ = once(leases.delete(&name, &params)).await;
+    /// Deletes the Lease of an owner that is gone.
+    async fn delete_lease(&self, owner: &str, held: Option<&Held>, proof: &str) {
+        let name = lease_name(owner);
+        if self.options.dry_run {
+            self.steps
+                .info(&format!("reap: would delete Lease {name}: {proof}"));
+            return;
+        }
+        if leases::delete(self.connection, self.namespace, owner, held)
+            .await
+            .is_ok()
+        {
+            self.steps
+                .info(&format!("reap: deleted Lease {name}: {proof}"));
+        }
     }
 
     /// Deletes a pod as it was judged; one that has changed is judged again.

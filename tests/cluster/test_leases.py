@@ -95,3 +95,43 @@ def test_a_pod_of_another_machines_living_process_is_not_adopted(
     child.process.send_signal(signal.SIGINT)
     child.ends()
     until(lambda: "contested" not in names(api, namespace))
+
+
+def test_the_lease_of_a_killed_process_goes_though_none_of_its_pods_is_left(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    code = """
+        cluster.run(pod("true"))
+        print("ran", flush=True)
+        sys.stdin.read()
+    """
+    children = {name: Child(code, kubeconfig, namespace, image, name) for name in ("dead", "alive")}
+    found = {}
+    for name, child in children.items():
+        until(lambda name=name: name in names(api, namespace))
+        found[name] = lease_of(api, namespace, name)
+        assert child.process.stdout is not None
+        assert child.process.stdout.readline() == "ran\n"
+    children["dead"].process.kill()
+    children["dead"].ends()
+    assert names(api, namespace) == []
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    assert cluster.reap(dry_run=True) == []
+    assert set(found.values()) <= set(leases(api, namespace))
+    assert cluster.reap() == []
+    assert found["dead"] not in leases(api, namespace)
+    assert found["alive"] in leases(api, namespace)
+    children["alive"].ends("")
+
+
+def test_a_lease_that_says_nothing_of_its_process_goes_when_it_was_not_renewed_for_a_minute(
+    kubeconfig: str, namespace: str, api: CoreV1Api
+) -> None:
+    labels = {"app.kubernetes.io/managed-by": "kubegrader", "kubegrader.io/owner": "old"}
+    silent = {"metadata": {"name": "kubegrader-old", "labels": labels}}
+    strange = {"metadata": {"name": "not-ours"}}
+    for lease in (silent, strange):
+        client.CoordinationV1Api(api.api_client).create_namespaced_lease(namespace, lease)
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    assert cluster.reap() == []
+    assert leases(api, namespace) == ["not-ours"]

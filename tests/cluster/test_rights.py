@@ -143,9 +143,9 @@ def test_the_role_that_kubegrader_ships_is_enough_for_all_of_the_reaper(
     cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
     assert [pod.action for pod in cluster.reap(instance="shipped")] == ["deleted"]
     until(lambda: "left" not in names(api, namespace))
-    # The list, the pod, and the Lease of the process that is gone.
+    # The list of pods, the pod, the list of Leases, and the Lease of the process that is gone.
     requests = cluster.requests
-    assert (requests["list"], requests["delete"], requests["lease"]) == (1, 1, 1)
+    assert (requests["list"], requests["delete"], requests["lease"]) == (1, 1, 2)
     run = cluster.submit(script(image, "sleep 1"), submission="22")
     assert run.detach()
     assert cluster.requests["other"] == 1

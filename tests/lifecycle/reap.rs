@@ -16,6 +16,9 @@ use crate::support::door::Door;
 use crate::support::owners::{claim, dead, far, living, owned};
 use crate::support::{PODS, create, get, patch, without_kubelet};
 
+/// What of all requests only the reaper's list of pods has.
+const REAPED_PODS: &str = "instance%3Ddefault%2Capp.kubernetes.io%2Fmanaged-by";
+
 async fn names(embedded: &EmbeddedCluster) -> Vec<String> {
     let (_, list) = get(&embedded.router(), PODS).await;
     let items = list["items"].as_array().unwrap();
@@ -374,11 +377,13 @@ async fn a_process_with_runs_reaps_in_the_background_at_a_list_in_five_minutes()
         sleep(Duration::from_secs(15)).await;
         assert!(!names(&embedded).await.contains(&"dead".to_owned()));
         assert_eq!(names(&embedded).await.len(), 20);
-        // The other list is the shared watch's.
-        assert_eq!(door.count(&Method::GET, "managed-by"), 1);
+        // The other list of pods is the shared watch's.
+        let lists = |of| door.count(&Method::GET, of);
+        assert_eq!((lists(REAPED_PODS), lists("/leases?")), (1, 1));
         sleep(Duration::from_secs(3600)).await;
-        let lists = door.count(&Method::GET, "managed-by");
-        assert!((10..=13).contains(&lists), "{lists}");
+        let rounds = lists(REAPED_PODS);
+        assert!((10..=13).contains(&rounds), "{rounds}");
+        assert_eq!(lists("/leases?"), rounds);
         cancel.cancel();
     };
     tokio::join!(running, watching);
