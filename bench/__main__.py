@@ -99,8 +99,7 @@ def measure(kubeconfig: str, chosen: Plan, image: str | None, course_image: str 
             chosen.contenders, chosen.polling_pods, chosen.polling_seconds, chosen.polling_rounds
         )
     if "real" in wanted and image:
-        pods, rounds = chosen.real_pods, chosen.real_rounds
-        results.real = measure_real(api, chosen.contenders, image, pods, rounds)
+        results.real = measure_real(api, chosen.contenders, image, chosen.real)
     if "gradings" in wanted and course_image:
         results.gradings = measure_gradings(api, course_image, chosen.gradings)
     results.wheel = measure_wheel() if "wheel" in wanted else None

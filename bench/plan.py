@@ -42,8 +42,8 @@ class Plan:
     polling_pods: int
     polling_seconds: float
     polling_rounds: int
-    real_pods: int
-    real_rounds: int
+    real: tuple[tuple[int, int], ...]
+    """Real pods at once, and how often that is repeated."""
     gradings: int
     start_rounds: int
     start_peer_rounds: int
@@ -75,6 +75,7 @@ class Plan:
             growth=tuple(size for size in self.growth if size <= pods) or (pods,),
             request_pods=min(self.request_pods, pods),
             polling_pods=min(self.polling_pods, pods),
+            real=tuple((min(at_once, pods), rounds) for at_once, rounds in self.real),
         )
 
 
@@ -91,8 +92,7 @@ FULL = Plan(
     polling_pods=40,
     polling_seconds=15,
     polling_rounds=2,
-    real_pods=10,
-    real_rounds=3,
+    real=((1, 20), (10, 3)),
     gradings=10,
     start_rounds=15,
     start_peer_rounds=3,
@@ -111,8 +111,7 @@ QUICK = Plan(
     polling_pods=20,
     polling_seconds=8,
     polling_rounds=1,
-    real_pods=5,
-    real_rounds=1,
+    real=((1, 3), (5, 1)),
     gradings=2,
     start_rounds=5,
     start_peer_rounds=0,

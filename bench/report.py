@@ -38,7 +38,11 @@ def report(results: Results, judged: Sequence[Goal]) -> str:
             "List and watch forbidden, poll_interval 5 s: ms from the event of the container's end",
             results.polling,
         )
-        _show_by_contender("Real pods: ms from the event of the container's end", results.real)
+        for pods in _sizes(results.real):
+            _show_by_contender(
+                f"Real pods, {pods} at once: ms from the event of the container's end",
+                {name: by_pods[pods] for name, by_pods in results.real.items() if pods in by_pods},
+            )
         _show_gradings(results)
         _show_start(results)
     return text.getvalue()

@@ -82,8 +82,8 @@ class Results:
     growth: dict[str, dict[int, Cost]] = field(default_factory=dict)
     requests: dict[str, Requests] = field(default_factory=dict)
     polling: dict[str, Delays] = field(default_factory=dict)
-    real: dict[str, Delays] = field(default_factory=dict)
-    """After the event that a real container has ended."""
+    real: dict[str, dict[int, Delays]] = field(default_factory=dict)
+    """After the event that a real container has ended; by contender and by pods at once."""
     gradings: dict[str, Gradings] = field(default_factory=dict)
     start: dict[str, Start] = field(default_factory=dict)
     wheel: int | None = None

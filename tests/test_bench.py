@@ -191,6 +191,15 @@ def test_each_grading_has_to_be_right_and_within_the_goal(
     assert goal.met is expected
 
 
+@pytest.mark.parametrize(("ours", "expected"), [(20.0, True), (20.1, False)])
+def test_real_pods_are_judged_at_each_number_of_them(ours: float, *, expected: bool) -> None:
+    [one], [many] = delays(ours).values(), delays(30.0).values()
+    results = Results(real={"async": {1: one, 10: many}, "floor-log": {1: many}})
+    measure = "Real pod: its container's end -> returned"
+    assert met(results, f"{measure}, 1 at once") is expected
+    assert met(results, f"{measure}, 10 at once") is False
+
+
 def test_a_pod_that_did_not_return_misses_the_goal_whatever_the_others_took() -> None:
     [lost] = delays(1.0).values()
     results = Results(
