@@ -53,8 +53,8 @@ test-cluster-python: needs-cluster $(VENV)/.built ## of these, pods, gradings an
 	$(if $(APISERVER_PID),$(ON_CLUSTER) --apiserver-pid $(APISERVER_PID) tests/cluster/test_outage.py $(ARGS))
 
 lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the module, cargo-deny where it is installed
-	cargo fmt --check
-	cargo clippy --quiet --all-targets --features python -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets --features kubegrader/python -- -D warnings
 	$(BIN)/ruff check $(PY)
 	$(BIN)/ruff format --check $(PY)
 	$(BIN)/mypy python bench
@@ -62,7 +62,7 @@ lint: $(VENV)/.built ## formatting, clippy, ruff, mypy, the stubs against the mo
 	@tools/deny
 
 format: $(VENV)/.installed ## format all sources
-	cargo fmt
+	cargo fmt --all
 	$(BIN)/ruff check --fix --quiet $(PY) || true
 	$(BIN)/ruff format --quiet $(PY)
 
@@ -94,7 +94,7 @@ bench-embedded: needs-rust ## how much the embedded cluster can do
 # The runner must be of the same release as the library.
 GUNGRAUN := $(shell sed -n '/^name = "gungraun"/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 instructions: needs-rust needs-valgrind target/gungraun/$(GUNGRAUN)/bin/gungraun-runner ## what each pod's steps take in instructions, and a failure where that has grown by a tenth
-	GUNGRAUN_RUNNER="$(abspath target/gungraun/$(GUNGRAUN)/bin/gungraun-runner)" cargo bench --quiet --bench instructions -- $(ARGS)
+	GUNGRAUN_RUNNER="$(abspath target/gungraun/$(GUNGRAUN)/bin/gungraun-runner)" cargo bench --quiet --package kubegrader-instructions -- $(ARGS)
 
 target/gungraun/%/bin/gungraun-runner:
 	cargo install --quiet --debug --root target/gungraun/$* --version $* gungraun-runner
