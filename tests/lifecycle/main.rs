@@ -22,6 +22,7 @@ mod reap;
 mod recorded_lives;
 mod retry_after;
 mod staleness;
+mod ten_thousand;
 
 #[path = "../support/mod.rs"]
 mod support;
