@@ -1,21 +1,23 @@
 //! Where the cluster is and who we are there: kubeconfig, context, or the pod's own service account.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use secrecy::ExposeSecret;
 use tower::timeout::TimeoutLayer;
 use tower::util::{AndThenLayer, MapRequestLayer};
 use tower::{BoxError, ServiceBuilder};
 
 use super::admission::MaxPods;
+use super::proxy::proxy;
 use super::requests::Requests;
 use super::retry::REQUEST_TIMEOUT;
-use super::retry_after;
+use super::{config_error, retry_after};
 use crate::error::{Error, Result};
 use crate::signals::unblocked;
 
@@ -66,7 +68,15 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
         .to_string()
         .trim_end_matches('/')
         .to_owned();
-    let builder = ClientBuilder::try_from(config).map_err(|error| credentials(&error))?;
+    // kube panics on it.
+    let token = config.auth_info.token.as_ref();
+    if token.is_some_and(|token| HeaderValue::from_str(token.expose_secret()).is_err()) {
+        return Err(config_error::no_header());
+    }
+    let plugin = config.auth_info.exec.as_ref();
+    let plugin = plugin.and_then(|exec| exec.command.clone());
+    let builder = ClientBuilder::try_from(config)
+        .map_err(|error| config_error::no_client(&error, plugin.as_deref()))?;
     let count = MapRequestLayer::new(move |request: Request<Body>| {
         requests.count(&request);
         request
@@ -113,9 +123,9 @@ async fn load(options: &Options) -> Result<Config> {
     let path = options.kubeconfig.as_deref();
     let kubeconfig = match path {
         Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
+        None => of_environment(),
     }
-    .map_err(|error| kubeconfig_error(path, &error))?;
+    .map_err(|error| config_error::unreadable(path, &error))?;
     let wanted = KubeConfigOptions {
         context: options.context.clone(),
         ..KubeConfigOptions::default()
@@ -125,54 +135,46 @@ async fn load(options: &Options) -> Result<Config> {
         .iter()
         .map(|context| context.name.clone())
         .collect();
-    Config::from_custom_kubeconfig(kubeconfig, &wanted)
+    let unusable = |error| config_error::unusable(&error, options.context.as_deref(), &contexts);
+    let explicit = proxy_url(&kubeconfig, options.context.as_deref());
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &wanted)
         .await
-        .map_err(|error| context_error(&error, options.context.as_deref(), &contexts))
+        .map_err(unusable)?;
+    let proxy = proxy(explicit.as_deref(), &config.cluster_url).map(|url| url.parse());
+    config.proxy_url = proxy
+        .transpose()
+        .map_err(|error| unusable(KubeconfigError::ParseProxyUrl(error)))?;
+    Ok(config)
+}
+
+/// The `proxy-url` of a context's cluster.
+fn proxy_url(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let context = context.or(kubeconfig.current_context.as_deref())?;
+    let named = kubeconfig.contexts.iter().find(|one| one.name == context)?;
+    let cluster = &named.context.as_ref()?.cluster;
+    let named = kubeconfig
+        .clusters
+        .iter()
+        .find(|one| one.name == *cluster)?;
+    named.cluster.as_ref()?.proxy_url.clone()
+}
+
+/// The files of `$KUBECONFIG`, merged, else `~/.kube/config`. As with kubectl, files that are not there are passed over as long
+/// as one is.
+fn of_environment() -> std::result::Result<Kubeconfig, KubeconfigError> {
+    let named = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let mut there = std::env::split_paths(&named)
+        .filter(|path| path.exists())
+        .peekable();
+    if there.peek().is_none() {
+        return Kubeconfig::read();
+    }
+    there.try_fold(Kubeconfig::default(), |merged, path| {
+        Kubeconfig::read_from(path).and_then(|next| merged.merge(next))
+    })
 }
 
 /// Whether the operator pointed at a kubeconfig: that goes before the service account that every pod has.
 fn kubeconfig_is_set() -> bool {
     std::env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty())
-}
-
-fn kubeconfig_error(path: Option<&Path>, error: &KubeconfigError) -> Error {
-    let named = path
-        .map(|path| format!("{}: ", path.display()))
-        .unwrap_or_default();
-    Error::Config {
-        problem: format!("{named}{error}"),
-        hint: "Name a kubeconfig (kubeconfig=, $KUBECONFIG or ~/.kube/config), or run inside a pod"
-            .to_owned(),
-    }
-}
-
-fn context_error(error: &KubeconfigError, context: Option<&str>, contexts: &[String]) -> Error {
-    match (error, context) {
-        (KubeconfigError::LoadContext(_), Some(context)) => Error::Config {
-            problem: format!("the kubeconfig has no context {context:?}"),
-            hint: format!("Its contexts are {contexts:?}"),
-        },
-        (KubeconfigError::CurrentContextNotSet, _) => Error::Config {
-            problem: "the kubeconfig has no current context".to_owned(),
-            hint: format!("Name one of its contexts: {contexts:?}"),
-        },
-        _ => Error::Config {
-            problem: error.to_string(),
-            hint: "See 'kubectl config view'".to_owned(),
-        },
-    }
-}
-
-/// Credentials that cannot be had. The output of a credential plugin may hold a token, so it is not repeated.
-fn credentials(error: &kube::Error) -> Error {
-    let problem = match error {
-        kube::Error::Auth(kube::client::AuthError::AuthExecRun { cmd, out, .. }) => {
-            format!("the credential plugin {cmd:?} failed ({})", out.status)
-        }
-        other => other.to_string(),
-    };
-    Error::Config {
-        problem,
-        hint: "See 'kubectl config view' and try 'kubectl get pods' as the same user".to_owned(),
-    }
 }

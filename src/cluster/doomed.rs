@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::api::{DeleteParams, Preconditions, Request};
+use kube::core::Status;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -21,6 +22,14 @@ const ROUND: Duration = Duration::from_secs(30);
 struct Answer {
     #[serde(rename = "kind")]
     _kind: IgnoredAny,
+}
+
+/// Whether a delete was refused for the pod's uid (`registry/store.go`, `BeforeDelete`, and `storage/errors.go`: "the UID in the
+/// precondition" and "UID in precondition").
+fn is_another(status: &Status) -> bool {
+    status.code == 409
+        && status.message.contains("UID in")
+        && status.message.contains("precondition")
 }
 
 /// A pod that must go.
@@ -55,9 +64,18 @@ impl Doomed {
             let request = pods.delete(&self.name, &params);
             async move {
                 let request = request.map_err(|error| Failure::Hopeless(error.to_string()))?;
-                match client.request::<Answer>(request).await.map_err(Failure::of) {
-                    // 409: the name is another pod's by now.
-                    Err(Failure::Refused(status)) if matches!(status.code, 404 | 409) => Ok(()),
+                match client
+                    .request::<Answer>(request)
+                    .await
+                    .map_err(Failure::of_pod)
+                {
+                    Err(Failure::Refused(status)) if status.code == 404 => Ok(()),
+                    // The name is another pod's by now.
+                    Err(Failure::Refused(status)) if is_another(&status) => Ok(()),
+                    // Somebody else has written it in the meantime.
+                    Err(Failure::Refused(status)) if status.code == 409 => {
+                        Err(Failure::Unanswered(status.message.clone()))
+                    }
                     other => other.map(drop),
                 }
             }

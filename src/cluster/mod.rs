@@ -2,16 +2,19 @@
 
 pub mod admission;
 mod config;
+mod config_error;
 mod connection;
 pub mod doomed;
 mod follow;
 pub mod logs;
 mod pace;
+mod proxy;
 mod requests;
 pub mod retry;
 mod retry_after;
 mod seen;
 mod subscription;
+mod vigil;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kube::core::Status;
+use kube::core::response::StatusDetails;
 use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
@@ -47,6 +48,22 @@ impl Failure {
                     Self::Unanswered(text)
                 }
             }
+        }
+    }
+
+    /// Sorts an error of a request on one pod. A 404 that does not name what is missing, and a page instead of a `Status`, are a
+    /// proxy's: nobody has said anything of the pod.
+    #[must_use]
+    pub fn of_pod(error: kube::Error) -> Self {
+        match Self::of(error) {
+            Self::Refused(status) if matches!(status.code, 404 | 409) && is_of_nobody(&status) => {
+                Self::Unanswered(format!(
+                    "{} from something that is no API server: {}",
+                    status.code,
+                    readable(&status.message)
+                ))
+            }
+            other => other,
         }
     }
 
@@ -121,6 +138,23 @@ impl std::fmt::Display for Failure {
             Self::Unanswered(problem) | Self::Hopeless(problem) => f.write_str(problem),
         }
     }
+}
+
+/// Whether an API server names what its answer is about, as it does in each 404 and 409 on a pod.
+fn is_of_nobody(status: &Status) -> bool {
+    let named = |details: &StatusDetails| !details.name.is_empty();
+    !status.details.as_ref().is_some_and(named)
+}
+
+/// One request on a pod with a limit to its time; see [`Failure::of_pod`].
+///
+/// # Errors
+/// The [`Failure`].
+pub async fn once_on_pod<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    within(REQUEST_TIMEOUT, async {
+        request.await.map_err(Failure::of_pod)
+    })
+    .await
 }
 
 /// One request with a limit to its time.

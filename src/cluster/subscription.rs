@@ -48,6 +48,10 @@ pub struct Subscription {
     stopped: bool,
     /// A list did not show the pod: it is gone, or newer than the list.
     unsure: bool,
+    /// The uid of the pod that is waited for, once it is known.
+    uid: Option<Arc<str>>,
+    /// The watch shows it no longer, and this was its last state: it is gone, or has lost the label that the watch goes by.
+    vanished: Option<Arc<PodView>>,
     /// The watch may not tell of the pod at all.
     reads: bool,
     began: Instant,
@@ -78,9 +82,16 @@ impl Subscription {
             follower: Follower::default(),
             stopped: false,
             unsure: false,
+            uid: None,
+            vanished: None,
             reads: false,
             began: Instant::now(),
         })
+    }
+
+    /// Only of the pod with this uid it has to be found out whether it is gone.
+    pub fn expect(&mut self, uid: &Arc<str>) {
+        self.uid = Some(Arc::clone(uid));
     }
 
     /// Reads the pod besides what the watch tells: it may lack the label that the watch goes by.
@@ -112,6 +123,11 @@ impl Subscription {
     /// `poll_interval`. Nothing is lost when the future is dropped.
     pub async fn next(&mut self, poll_interval: Duration) -> News {
         loop {
+            if self.vanished.is_some()
+                && let Some(news) = Box::pin(self.confirm()).await
+            {
+                return self.heard(news);
+            }
             let blind = self.is_blind();
             let pause = if self.stopped { FIRST_POLL } else { self.pause };
             let pause = pause.min(poll_interval);
@@ -121,13 +137,20 @@ impl Subscription {
                     let told = self.slot.borrow_and_update().clone();
                     match told {
                         Told::Pod(pod) => return self.heard(News::Pod(pod)),
-                        Told::Gone(pod) => return self.heard(News::Gone(Some(pod))),
+                        Told::Gone(pod) if self.uid.as_ref().is_some_and(|uid| **uid != *pod.uid()) => {
+                            return self.heard(News::Gone(Some(pod)));
+                        }
+                        Told::Gone(pod) => self.vanished = Some(pod),
                         Told::Nothing => {}
                         Told::Unlisted => self.unsure = true,
                     }
                 }
                 // A change of sight only has to be looked at.
                 Ok(()) = self.sight.changed() => {}
+                // Looked at again above.
+                () = sleep(pause), if self.vanished.is_some() => {
+                    self.pause = (pause * 3 / 2).min(poll_interval);
+                }
                 () = sleep(pause), if blind || self.unsure || self.reads => {
                     if !std::mem::take(&mut self.stopped) {
                         self.pause = (pause * 3 / 2).min(poll_interval);
@@ -149,6 +172,29 @@ impl Subscription {
                 else => sleep(pause).await,
             }
         }
+    }
+
+    /// Finds out what became of a pod that the watch no longer shows; `None` where that is not answered yet.
+    async fn confirm(&mut self) -> Option<News> {
+        let news = match self.read(READ).await {
+            Ok(News::Read(pod))
+                if self
+                    .vanished
+                    .as_ref()
+                    .is_some_and(|last| last.uid() == pod.uid()) =>
+            {
+                // The watch will not tell of it any more.
+                self.reads = true;
+                News::Read(pod)
+            }
+            // Whoever may not read a pod has to believe the watch.
+            Ok(_) | Err(Failure::Refused(_) | Failure::Hopeless(_)) => {
+                News::Gone(self.vanished.clone())
+            }
+            Err(_) => return None,
+        };
+        self.vanished = None;
+        Some(news)
     }
 
     /// Whether the watch tells nothing: it has ended, failed, or was never opened.
@@ -175,7 +221,10 @@ impl Subscription {
     pub async fn read(&self, limit: Duration) -> Result<News, Failure> {
         let read = |client| async move {
             let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-            match pods.get(&self.name).await.map_err(Failure::of) {
+            match pods.get(&self.name).await.map_err(Failure::of_pod) {
+                Ok(pod) if pod.uid().is_empty() => {
+                    Err(Failure::Unanswered("an answer that is no Pod".to_owned()))
+                }
                 Ok(pod) => Ok(News::Read(Arc::new(pod))),
                 Err(Failure::Refused(status)) if is_gone(&status, &self.name) => {
                     Ok(News::Gone(None))
@@ -193,7 +242,7 @@ fn is_gone(status: &Status, name: &str) -> bool {
         && status
             .details
             .as_ref()
-            .is_none_or(|details| details.name.is_empty() || details.name == name)
+            .is_some_and(|details| details.name == name)
 }
 
 impl Drop for Subscription {

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::seen::Seen;
+use super::vigil::Vigil;
 use super::{Connection, locked};
 use crate::manifest::labels;
 use crate::name::label_value;
@@ -19,7 +20,7 @@ use crate::pod_view::PodView;
 use crate::step::Steps;
 
 /// How long the API server keeps one watch request open, in seconds. A silent connection is found out 5 s later.
-const WATCH_SECONDS: u32 = 30;
+pub(super) const WATCH_SECONDS: u32 = 30;
 /// How often all pods are listed anew, which finds what a watch did not tell. The list is shared as the watch is.
 const RECONCILE: Duration = Duration::from_mins(5);
 /// How long an answer 410 is remembered.
@@ -78,6 +79,7 @@ impl Watch {
         let slots = Arc::new(Mutex::new(Some(HashMap::new())));
         let seen = Arc::<Seen>::default();
         let (told, sight) = watch::channel(Sight::Opening);
+        let told = Arc::new(told);
         let config = watcher::Config::default()
             .labels(&format!("{}={}", labels::INSTANCE, label_value(instance)))
             .timeout(WATCH_SECONDS);
@@ -87,6 +89,7 @@ impl Watch {
             config,
             slots: Arc::clone(&slots),
             seen: Arc::clone(&seen),
+            vigil: Vigil::new(Arc::clone(&told)),
             sight: told,
             steps: steps.of_namespace(namespace),
             listed: HashSet::new(),
@@ -127,7 +130,8 @@ struct Follower {
     config: watcher::Config,
     slots: Arc<Slots>,
     seen: Arc<Seen>,
-    sight: watch::Sender<Sight>,
+    sight: Arc<watch::Sender<Sight>>,
+    vigil: Arc<Vigil>,
     steps: Steps,
     listed: HashSet<String>,
     failures: u32,
@@ -152,7 +156,7 @@ impl Follower {
             };
             let (client, generation) = connection.current();
             drop(connection);
-            let pods = Api::namespaced(client, &self.namespace);
+            let pods = Api::namespaced(self.vigil.client(client), &self.namespace);
             let events = watcher::watcher(pods, self.config.clone());
             match self.read(std::pin::pin!(events), generation).await {
                 Next::Relist => {}
@@ -227,9 +231,6 @@ impl Follower {
             }
             watcher::Event::Apply(pod) => {
                 self.failures = 0;
-                self.sight.send_if_modified(|sight| {
-                    std::mem::replace(sight, Sight::Clear) != Sight::Clear
-                });
                 self.seen.note(&pod);
                 publish(&self.slots, pod, Told::Pod);
             }
@@ -285,7 +286,7 @@ impl Follower {
 }
 
 /// A pause with jitter that grows with the failures in a row, up to 6.4 s.
-fn pause(failures: u32) -> Duration {
+pub(super) fn pause(failures: u32) -> Duration {
     let longest = Duration::from_millis(100) * 2_u32.pow(failures.min(6));
     rand::random_range(longest / 2..=longest)
 }

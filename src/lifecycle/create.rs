@@ -14,7 +14,7 @@ use super::quota::Queue;
 use super::taken::{Found, Whose};
 use super::{Run, RunOptions};
 use crate::cause::Cause;
-use crate::cluster::retry::{Failure, OUTAGE, Patience, once};
+use crate::cluster::retry::{Failure, OUTAGE, Patience, once_on_pod};
 use crate::cluster::{Connection, Pace};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
@@ -182,7 +182,7 @@ impl Run {
         let pods = self.connection.pods(&self.namespace);
         let mut patience = Patience::new(FINDING);
         loop {
-            let failure = match once(pods.get(&self.name)).await {
+            let failure = match once_on_pod(pods.get(&self.name)).await {
                 Ok(pod) if matches!(self.whose(&pod), Whose::Ours) => {
                     return self.owns(&pod, "created after all");
                 }
@@ -214,7 +214,7 @@ impl Run {
         *request.uri_mut() = strict
             .parse()
             .map_err(|_| Failure::Hopeless(format!("{strict:?} is no URL")))?;
-        let created: Created = once(self.connection.client().request(request)).await?;
+        let created: Created = once_on_pod(self.connection.client().request(request)).await?;
         Ok(created.metadata.uid)
     }
 

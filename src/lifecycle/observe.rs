@@ -72,6 +72,7 @@ impl Run {
     /// Waits until the pod has ended, and says how.
     pub(super) async fn observe(&mut self, news: &mut Subscription) -> Result<End> {
         let mut unanswered: Option<Silence> = None;
+        news.expect(&self.uid);
         loop {
             let limit = self.clock.next();
             let passed = async {

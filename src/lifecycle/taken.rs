@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::Api;
 
 use super::{Run, finish};
-use crate::cluster::retry::{Failure, once};
+use crate::cluster::retry::{Failure, once_on_pod};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
 use crate::owner::Liveness;
@@ -38,7 +38,7 @@ impl Run {
     /// Reads the pod of our name after a create that was refused for it, or never answered.
     pub(super) async fn look(&mut self, failure: Failure) -> Result<Found> {
         let pods: Api<PodView> = self.connection.pods(&self.namespace);
-        let pod = match once(pods.get(&self.name)).await {
+        let pod = match once_on_pod(pods.get(&self.name)).await {
             Ok(pod) => pod,
             // Gone again, or never made: the create may be repeated.
             Err(Failure::Refused(status)) if status.code == 404 => {

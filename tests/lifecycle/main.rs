@@ -18,6 +18,7 @@ mod other_attempts;
 mod outage_at_a_limit;
 mod owner;
 mod pace;
+mod proxies;
 mod reap;
 mod recorded_lives;
 mod retry_after;

@@ -1,0 +1,107 @@
+//! What is told of a configuration that cannot be used. It may be read by students, and a kubeconfig, a credential plugin's
+//! environment, its output, and a proxy's address may all hold secrets: only what is known to hold none is repeated.
+
+use std::path::Path;
+
+use kube::client::AuthError;
+use kube::config::KubeconfigError;
+
+use crate::error::Error;
+
+/// A kubeconfig that cannot be read.
+pub(super) fn unreadable(path: Option<&Path>, error: &KubeconfigError) -> Error {
+    let named = path
+        .map(|path| format!("{}: ", path.display()))
+        .unwrap_or_default();
+    Error::Config {
+        problem: format!("{named}{}", problem(error)),
+        hint: "Name a kubeconfig (kubeconfig=, $KUBECONFIG or ~/.kube/config), or run inside a pod"
+            .to_owned(),
+    }
+}
+
+/// A context that cannot be used.
+pub(super) fn unusable(
+    error: &KubeconfigError,
+    context: Option<&str>,
+    contexts: &[String],
+) -> Error {
+    match (error, context) {
+        (KubeconfigError::LoadContext(_), Some(context)) => Error::Config {
+            problem: format!("the kubeconfig has no context {context:?}"),
+            hint: format!("Its contexts are {contexts:?}"),
+        },
+        (KubeconfigError::CurrentContextNotSet, _) => Error::Config {
+            problem: "the kubeconfig has no current context".to_owned(),
+            hint: format!("Name one of its contexts: {contexts:?}"),
+        },
+        _ => Error::Config {
+            problem: problem(error),
+            hint: "See 'kubectl config view'".to_owned(),
+        },
+    }
+}
+
+/// A client that cannot be made, for the most part since its credentials cannot be had; `plugin`: the program of the credential
+/// plugin.
+pub(super) fn no_client(error: &kube::Error, plugin: Option<&str>) -> Error {
+    let plugin = || format!("the credential plugin {:?}", plugin.unwrap_or_default());
+    let problem = match error {
+        kube::Error::Auth(error) => match error {
+            AuthError::AuthExecRun { out, .. } => format!("{} failed ({})", plugin(), out.status),
+            AuthError::AuthExecStart(error) => format!("{} does not start: {error}", plugin()),
+            AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
+                format!(
+                    "what {} prints is no ExecCredential with a status",
+                    plugin()
+                )
+            }
+            AuthError::ReadTokenFile(error, path) => {
+                format!(
+                    "the token's file {} cannot be read: {error}",
+                    path.display()
+                )
+            }
+            AuthError::InvalidBearerToken(_) => return no_header(),
+            AuthError::MissingCommand => "the credential plugin has no command".to_owned(),
+            _ => "the user's credentials cannot be used".to_owned(),
+        },
+        kube::Error::ProxyProtocolUnsupported { .. } => {
+            "the proxy's address is none of http://, https:// and socks5://".to_owned()
+        }
+        other => other.to_string(),
+    };
+    of_credentials(problem)
+}
+
+/// A token that cannot be sent.
+pub(super) fn no_header() -> Error {
+    of_credentials("the token has a character that no HTTP header may have".to_owned())
+}
+
+fn of_credentials(problem: String) -> Error {
+    Error::Config {
+        problem,
+        hint: "See 'kubectl config view' and try 'kubectl get pods' as the same user".to_owned(),
+    }
+}
+
+/// What is wrong with a kubeconfig.
+fn problem(error: &KubeconfigError) -> String {
+    match error {
+        // Its own text shows the lines around the fault.
+        KubeconfigError::Parse(error) => {
+            let place = error
+                .location()
+                .map(|at| format!(", at line {}, column {}", at.line(), at.column()));
+            format!(
+                "it is no YAML, or a field of it has the wrong type{}",
+                place.unwrap_or_default()
+            )
+        }
+        KubeconfigError::ParseProxyUrl(_) => {
+            "the proxy's address (proxy-url, HTTPS_PROXY) is no URL".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
