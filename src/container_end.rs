@@ -20,7 +20,8 @@ pub(crate) fn ended_with(is_init: bool, end: &ContainerStateTerminated) -> Cause
     match end.reason.as_deref().unwrap_or_default() {
         "OOMKilled" => Cause::OomKilled,
         "StartError" | "ContainerCannotRun" | "RunContainerError" => Cause::StartError,
-        "ContainerStatusUnknown" => Cause::NodeLost,
+        // A kubelet, or containerd, that was started anew and does not know how it ended.
+        "ContainerStatusUnknown" | "Unknown" => Cause::NodeLost,
         _ if end.exit_code == 0 => Cause::Completed,
         _ if is_init => Cause::InitContainerError,
         "DeadlineExceeded" => Cause::DeadlineExceeded,

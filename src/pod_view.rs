@@ -1,6 +1,6 @@
 //! The part of a Pod that decides its fate: what a watch decodes, and nothing more.
 //!
-//! `spec` (but for the node and the deadline) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
+//! `spec` (but for the node, the deadline and which init containers are sidecars) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,12 +29,33 @@ pub struct PodView {
 
 /// The fields of a Pod's `spec` that its fate hangs on.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct SpecView {
     /// The node, once there is one.
     pub node_name: Option<String>,
     /// The seconds after which the kubelet ends it.
     pub active_deadline_seconds: Option<i64>,
+    /// The names of the sidecars: init containers that run beside the containers proper, are started again whatever they end
+    /// with, are stopped after the others, and do not count for the phase ("Sidecar Containers" in Kubernetes' documentation).
+    #[serde(rename = "initContainers", deserialize_with = "sidecars")]
+    pub sidecars: Vec<String>,
+}
+
+/// The fields of an init container that tell a sidecar.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitContainer {
+    name: Option<String>,
+    restart_policy: Option<String>,
+}
+
+fn sidecars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let all = Option::<Vec<InitContainer>>::deserialize(deserializer)?;
+    let sidecars = all.into_iter().flatten().filter_map(|one| {
+        let is_sidecar = one.restart_policy.as_deref() == Some("Always");
+        one.name.filter(|_| is_sidecar)
+    });
+    Ok(sidecars.collect())
 }
 
 /// The fields of `ObjectMeta` that are read; all others are skipped without being built.
@@ -130,7 +151,24 @@ impl PodView {
             .unwrap_or_default()
     }
 
-    /// The statuses of the init containers.
+    /// The statuses of the init containers that have to end before the containers proper begin.
+    pub fn ending_init_containers(&self) -> impl Iterator<Item = &ContainerStatus> {
+        self.init_containers()
+            .iter()
+            .filter(|status| !self.spec.sidecars.contains(&status.name))
+    }
+
+    /// Whether a sidecar is still at work: what a kubelet stops after the containers proper, with their grace.
+    #[must_use]
+    pub fn has_running_sidecar(&self) -> bool {
+        self.init_containers().iter().any(|status| {
+            let state = status.state.as_ref();
+            self.spec.sidecars.contains(&status.name)
+                && state.is_some_and(|state| state.running.is_some())
+        })
+    }
+
+    /// The statuses of the init containers, sidecars among them.
     #[must_use]
     pub fn init_containers(&self) -> &[ContainerStatus] {
         self.status

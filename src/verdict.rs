@@ -12,6 +12,9 @@ use crate::container_end::{container_text, ended_with, is_oom, terminated};
 use crate::pod_view::{PodView, is_terminated};
 use crate::waiting::{Waiting, waiting};
 
+/// The kubelet's words for a Pod that wrote more than its own limit (`eviction_manager.go`: of a container, of all of them, of an
+/// `emptyDir`); pressure on the node reads otherwise.
+const OWN_LIMIT: [&str; 2] = ["exceeded its local ephemeral storage limit", "exceeds the"];
 /// How many characters of a message are repeated.
 const LONGEST_MESSAGE: usize = 1000;
 
@@ -128,13 +131,18 @@ pub fn judge(pod: &PodView, restarts: bool) -> State {
             certain: true,
         };
     }
-    if !restarts && let Some(verdict) = ended_before_phase(pod) {
+    // What a sidecar still does, as copying what the others wrote, is part of the Pod's work.
+    if !restarts
+        && !pod.has_running_sidecar()
+        && let Some(verdict) = ended_before_phase(pod)
+    {
         // Only an end that nothing can excuse any more needs no word from the phase. One under a deletion or a disruption
         // has another cause.
         let certain = verdict.cause == Cause::Completed;
         return State::Ended { verdict, certain };
     }
-    if pod.containers().iter().any(is_running) || restarts && has_run_before(pod) {
+    let ends = pod.all_terminated() && pod.has_running_sidecar();
+    if ends || pod.containers().iter().any(is_running) || restarts && has_run_before(pod) {
         return State::Running;
     }
     waiting(pod)
@@ -207,8 +215,7 @@ fn ended_before_phase(pod: &PodView) -> Option<Verdict> {
         return Some(ended(pod));
     }
     let failed_init = pod
-        .init_containers()
-        .iter()
+        .ending_init_containers()
         .any(|status| terminated(status).is_some_and(|end| end.exit_code != 0));
     let all_others_wait = !pod
         .containers()
@@ -246,16 +253,24 @@ fn phase_and_exit_code(pod: &PodView) -> (Phase, Option<i32>) {
     (phase, exit_code)
 }
 
-/// The container that decides: the first that failed, init containers first, else the first of all.
+/// The container that decides: the one that failed, else the first of all.
 fn worst_container(pod: &PodView) -> Option<&ContainerStatus> {
+    failed_container(pod).or_else(|| pod.containers().first())
+}
+
+/// The first container that failed, init containers first; what becomes of a sidecar decides nothing.
+pub(crate) fn failed_container(pod: &PodView) -> Option<&ContainerStatus> {
     let failed = |status: &&ContainerStatus| {
         terminated(status).is_some_and(|end| end.exit_code != 0 || is_oom(end))
     };
-    pod.init_containers()
-        .iter()
+    pod.ending_init_containers()
         .find(failed)
         .or_else(|| pod.containers().iter().find(failed))
-        .or_else(|| pod.containers().first())
+}
+
+/// The verdict on a Pod whose containers proper have all ended, whatever its sidecars do.
+pub(crate) fn work_done(pod: &PodView) -> Option<Verdict> {
+    pod.all_terminated().then(|| ended(pod))
 }
 
 /// The condition `DisruptionTarget`, "Pod disruption conditions" in Kubernetes' documentation.
@@ -288,8 +303,9 @@ fn pod_reason(pod: &PodView) -> Option<(Cause, String)> {
         "DeadlineExceeded" if ended_before_deadline(pod) => return None,
         "DeadlineExceeded" if has_run(pod) => Cause::DeadlineExceeded,
         "DeadlineExceeded" => Cause::DeadlineExceededBeforeStart,
-        // The kubelet's words for a pod that wrote more than its own limit; pressure on the node reads otherwise.
-        "Evicted" if message.contains("exceeds the") => Cause::StorageExceeded,
+        "Evicted" if OWN_LIMIT.iter().any(|words| message.contains(words)) => {
+            Cause::StorageExceeded
+        }
         "Evicted" => Cause::Evicted,
         "Preempting" | "Preempted" => Cause::Preempted,
         "NodeLost" | "NodeShutdown" | "Shutdown" | "Terminated" => Cause::NodeLost,

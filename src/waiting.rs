@@ -71,6 +71,18 @@ pub(crate) fn waiting(pod: &PodView) -> State {
     }
 }
 
+/// Why a container has never run while another of its Pod does.
+pub(crate) fn never_started(pod: &PodView) -> Option<Waiting> {
+    let mut others = pod.containers().iter();
+    others.find_map(|status| {
+        let first = status
+            .last_state
+            .as_ref()
+            .is_none_or(|state| state.terminated.is_none());
+        first.then(|| waits(false, status)).flatten()
+    })
+}
+
 fn waits(is_init: bool, status: &ContainerStatus) -> Option<Waiting> {
     let waiting = status.state.as_ref()?.waiting.as_ref()?;
     let message = waiting.message.as_deref().unwrap_or_default();
@@ -108,7 +120,7 @@ fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
 /// Whether the registry itself answered that the image is not to be had. Anything else (no route, no name, time-out,
 /// 5xx) is trouble on the way.
 fn is_answer_of_registry(message: &str) -> bool {
-    const ANSWERS: [&str; 7] = [
+    const ANSWERS: [&str; 10] = [
         "not found",
         "manifest unknown",
         "name unknown",
@@ -116,6 +128,9 @@ fn is_answer_of_registry(message: &str) -> bool {
         "access denied",
         "unauthorized",
         "authorization failed",
+        "no basic auth credentials",
+        "requested access to the resource is denied",
+        "403 forbidden",
     ];
     let message = message.to_lowercase();
     ANSWERS.iter().any(|answer| message.contains(answer)) && !message.contains("no such host")

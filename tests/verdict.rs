@@ -74,7 +74,64 @@ fn a_pod_whose_containers_all_end_with_0_is_completed_and_nobodys_fault() {
 
 #[test]
 fn a_sidecar_that_is_killed_after_the_end_does_not_spoil_a_success() {
-    assert_verdict("sidecar-completed", &Cause::Completed, None, Some(0));
+    for case in ["sidecar-completed", "sidecar-works-on-after-completed"] {
+        assert_verdict(case, &Cause::Completed, None, Some(0));
+    }
+}
+
+#[test]
+fn what_becomes_of_a_sidecar_before_the_end_does_not_spoil_a_success() {
+    for case in [
+        "sidecar-crashes-before-completed",
+        "sidecar-oom-killed-before-completed",
+        "sidecar-restarted-before-start",
+    ] {
+        assert_verdict(case, &Cause::Completed, None, Some(0));
+    }
+}
+
+#[test]
+fn a_sidecar_that_is_killed_after_a_failure_does_not_stand_for_it() {
+    assert_verdict(
+        "sidecar-killed-after-error",
+        &Cause::Error,
+        STUDENT,
+        Some(7),
+    );
+    assert_verdict(
+        "sidecar-killed-after-oom",
+        &Cause::OomKilled,
+        STUDENT,
+        Some(137),
+    );
+}
+
+#[test]
+fn a_pod_runs_until_its_sidecar_has_stopped() {
+    let (views, _) = life("sidecar-works-on-after-completed");
+    let stopping: Vec<_> = views
+        .iter()
+        .filter(|view| view.all_terminated() && view.has_running_sidecar())
+        .collect();
+    assert_eq!(stopping.len(), 1);
+    assert_eq!(judge(stopping[0], false), State::Running);
+}
+
+#[test]
+fn a_sidecar_that_is_started_again_before_the_others_begin_has_not_ended_the_pod() {
+    let (views, _) = life("sidecar-restarted-before-start");
+    for view in views.iter().filter(|view| !view.is_terminal()) {
+        let state = judge(view, false);
+        assert!(
+            !matches!(state, State::Ended { certain: false, .. }),
+            "{state:?}"
+        );
+    }
+}
+
+#[test]
+fn the_second_of_two_containers_may_fail() {
+    assert_verdict("second-container-fails", &Cause::Error, STUDENT, Some(3));
 }
 
 #[test]
@@ -224,6 +281,7 @@ fn a_pod_that_writes_more_than_its_own_limit_is_evicted_and_the_students() {
     for case in [
         "ephemeral-storage-evicted",
         "ephemeral-storage-evicted-container",
+        "ephemeral-storage-evicted-one-of-two",
         "ephemeral-storage-evicted-pod",
     ] {
         let verdict = verdict_of(case);

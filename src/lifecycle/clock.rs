@@ -135,6 +135,10 @@ impl Clock {
         {
             self.gated_before += now - since;
         }
+        if !matches!(state, State::Ended { .. }) {
+            // It had only seemed so: a container is started again.
+            self.ended = None;
+        }
         match state {
             State::Gated => {
                 let first = self.gated.is_none();
@@ -145,18 +149,8 @@ impl Clock {
                 self.waiting = None;
                 false
             }
-            State::Waiting(Some(waiting)) => match &mut self.waiting {
-                Some((known, _)) if known.cause == waiting.cause => {
-                    known.message.clone_from(&waiting.message);
-                    false
-                }
-                known => {
-                    *known = Some((waiting.clone(), now));
-                    true
-                }
-            },
+            State::Waiting(Some(waiting)) => self.wait(waiting),
             State::Running => {
-                self.waiting = None;
                 self.told_by_events = None;
                 let first = self.running.is_none();
                 self.running.get_or_insert(now);
@@ -166,6 +160,29 @@ impl Clock {
                 let first = self.ended.is_none();
                 self.ended.get_or_insert(now);
                 first
+            }
+        }
+    }
+
+    /// Notes why a container of a pod that runs has never started; true when that is new.
+    pub(super) fn hold_up(&mut self, held_up: Option<&Waiting>) -> bool {
+        if let Some(waiting) = held_up {
+            self.wait(waiting)
+        } else {
+            self.waiting = None;
+            false
+        }
+    }
+
+    fn wait(&mut self, waiting: &Waiting) -> bool {
+        match &mut self.waiting {
+            Some((known, _)) if known.cause == waiting.cause => {
+                known.message.clone_from(&waiting.message);
+                false
+            }
+            known => {
+                *known = Some((waiting.clone(), Instant::now()));
+                true
             }
         }
     }
@@ -188,10 +205,17 @@ impl Clock {
         if let Some(at) = self.going {
             return Some((at, Expired::Going));
         }
+        let patience = self
+            .reason()
+            .and_then(|(waiting, since)| Some((*since + waiting.patience()?, Expired::Patience)));
         if let Some(running) = self.running {
-            return self
+            let run = self
                 .timeout
                 .map(|timeout| (running + timeout, Expired::Run));
+            return [run, patience]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(at, _)| *at);
         }
         if self.gated.is_some() {
             return None;
@@ -199,9 +223,6 @@ impl Clock {
         let start = self
             .start_timeout
             .map(|limit| (self.created + self.gated_before + limit, Expired::Start));
-        let patience = self
-            .reason()
-            .and_then(|(waiting, since)| Some((*since + waiting.patience()?, Expired::Patience)));
         let look = self
             .next_look
             .filter(|_| self.waiting.is_none())

@@ -12,7 +12,7 @@ use crate::cluster::doomed::Doomed;
 use crate::cluster::logs;
 use crate::cluster::retry::{Failure, within};
 use crate::cluster::{News, Subscription};
-use crate::pod_view::PodView;
+use crate::verdict::failed_container;
 
 /// The grace of a pod whose containers have ended: there is nothing to wait for.
 pub(crate) const ENDED: u32 = 0;
@@ -94,19 +94,11 @@ impl Run {
         None
     }
 
-    /// The init container that failed, else the container that `kubectl logs` would take.
+    /// The container that failed, else the container that `kubectl logs` would take.
     fn log_container(&self) -> Option<&str> {
-        let failed_init = self.last.as_deref().and_then(|pod: &PodView| {
-            let failed = pod.init_containers().iter().find(|status| {
-                let end = status
-                    .state
-                    .as_ref()
-                    .and_then(|state| state.terminated.as_ref());
-                end.is_some_and(|end| end.exit_code != 0)
-            });
-            failed.map(|status| status.name.as_str())
-        });
-        failed_init.or_else(|| self.manifest.default_container())
+        let failed = self.last.as_deref().and_then(failed_container);
+        let failed = failed.map(|status| status.name.as_str());
+        failed.or_else(|| self.manifest.default_container())
     }
 
     /// Deletes our pod; a pod that cannot be deleted is told of and fails nothing.

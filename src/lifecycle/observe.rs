@@ -11,7 +11,8 @@ use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::error::{Error, Result};
 use crate::pod_view::PodView;
-use crate::verdict::{Phase, State, Verdict, deleted, judge, on_silent_node};
+use crate::verdict::{Phase, State, Verdict, deleted, judge, on_silent_node, work_done};
+use crate::waiting::never_started;
 
 /// The time in which a last look at the pod must be answered, when a limit has passed: if one answer hangs, the next keeps
 /// the limit within a second.
@@ -224,6 +225,15 @@ impl Run {
             self.clock.go(pod.metadata.deletion_grace_period_seconds);
         }
         let state = judge(&pod, self.manifest.restarts());
+        if state == State::Running {
+            let held_up = never_started(&pod);
+            if self.clock.hold_up(held_up.as_ref())
+                && let Some(waiting) = held_up
+            {
+                let line = format!("a container of it waits: {}", waiting.verdict());
+                self.steps.warn(&line);
+            }
+        }
         self.last = Some(pod);
         if self.clock.note(&state) {
             match &state {
@@ -279,6 +289,17 @@ impl Run {
                 Ok(Some(End {
                     verdict,
                     remains: Remains::Ended,
+                }))
+            }
+            // Not the student's: a container of the pod never started.
+            Expired::Run if self.clock.waits_for().is_some() => {
+                Err(self.not_started(String::new()))
+            }
+            // The work was done in time; what goes on is a sidecar's.
+            Expired::Run if let Some(verdict) = self.last.as_deref().and_then(work_done) => {
+                Ok(Some(End {
+                    verdict,
+                    remains: Remains::Running,
                 }))
             }
             Expired::Run => {

@@ -10,6 +10,7 @@ mod credentials;
 mod ends;
 mod follow;
 mod hanging_api;
+mod held_up;
 mod killed;
 mod max_pods;
 mod news;
