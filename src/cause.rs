@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -29,7 +31,7 @@ impl Blame {
 }
 
 /// Why a pod ended, or why it does not begin.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// Every container ended with exit code 0.
     Completed,
@@ -125,6 +127,8 @@ const COURSE_TEXT: &str = "Your submission was not run, since the set-up of this
 const CLUSTER_TEXT: &str = "Your submission could not be graded, since the computers that run it had a fault. \
      It is not your fault; please submit again, or ask your course's staff to grade it again.";
 const QUEUED_TEXT: &str = "Your submission waits for a free place. It is not your fault.";
+/// A quota that is only used up is waited for: this one is too small.
+const QUOTA_TEXT: &str = "The course's share of the cluster is too small for your submission. It is not your fault: please tell your teachers.";
 
 impl Cause {
     /// The row of this cause.
@@ -176,7 +180,7 @@ impl Cause {
             Self::InitContainerError => row("InitContainerError", course, false, COURSE_TEXT),
             Self::Unschedulable => row("Unschedulable", cluster, true, CLUSTER_TEXT),
             Self::SchedulingGated => row("SchedulingGated", cluster, true, QUEUED_TEXT),
-            Self::QuotaExceeded => row("QuotaExceeded", cluster, true, QUEUED_TEXT),
+            Self::QuotaExceeded => row("QuotaExceeded", cluster, true, QUOTA_TEXT),
             Self::FailedMount => row("FailedMount", course, false, COURSE_TEXT),
             Self::VolumeUnavailable => row("FailedMount", cluster, true, CLUSTER_TEXT),
             Self::Evicted => row("Evicted", cluster, true, CLUSTER_TEXT),

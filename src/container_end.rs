@@ -29,7 +29,8 @@ pub(crate) fn ended_with(is_init: bool, end: &ContainerStateTerminated) -> Cause
     }
 }
 
-/// One line about an end: which container, its exit code, and Kubernetes' words.
+/// One line about an end: which container, its exit code, and Kubernetes' words. What a container that ran left as its message is
+/// the student's, and has no place in a log: it stays in the pod's status.
 pub(crate) fn container_text(
     is_init: bool,
     status: &ContainerStatus,
@@ -45,5 +46,9 @@ pub(crate) fn container_text(
         "{kind} {} ended with exit code {} ({reason})",
         status.name, end.exit_code
     );
-    with_message(&told, end.message.as_deref().unwrap_or_default())
+    let message = match ended_with(is_init, end) {
+        Cause::StartError | Cause::NodeLost => end.message.as_deref(),
+        _ => None,
+    };
+    with_message(&told, message.unwrap_or_default())
 }

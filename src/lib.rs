@@ -33,6 +33,7 @@ pub mod packed;
 pub mod pod_view;
 #[cfg(feature = "python")]
 mod python;
+mod quantity;
 pub mod reap;
 pub mod request;
 pub mod resources;

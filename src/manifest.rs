@@ -35,6 +35,8 @@ pub mod annotations {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Manifest {
     pod: Map<String, Value>,
+    /// Whether the name is of our own making, from a `generateName`.
+    has_generated_name: bool,
 }
 
 impl Manifest {
@@ -49,7 +51,10 @@ impl Manifest {
         };
         expect(&mut pod, "apiVersion", "v1")?;
         expect(&mut pod, "kind", "Pod")?;
-        let mut manifest = Self { pod };
+        let mut manifest = Self {
+            pod,
+            has_generated_name: false,
+        };
         manifest.check_name()?;
         manifest.check_marks()?;
         manifest.check_spec()?;
@@ -61,14 +66,23 @@ impl Manifest {
         let metadata = self.object("metadata")?;
         metadata.remove("uid");
         metadata.remove("resourceVersion");
+        for key in ["name", "generateName", "namespace"] {
+            let given = metadata.get(key).unwrap_or(&Value::Null);
+            if !given.is_string() && !given.is_null() {
+                return Err(invalid(
+                    &format!("metadata.{key}"),
+                    "it must be a string".to_owned(),
+                ));
+            }
+        }
         let given = metadata
             .get("name")
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned();
-        let name = match metadata.remove("generateName") {
-            Some(Value::String(prefix)) if given.is_empty() => generated_name(&prefix),
-            _ => given,
+        let (name, is_generated) = match metadata.remove("generateName") {
+            Some(Value::String(prefix)) if given.is_empty() => (generated_name(&prefix), true),
+            _ => (given, false),
         };
         if name.is_empty() {
             return Err(invalid(
@@ -85,6 +99,7 @@ impl Manifest {
             ));
         }
         metadata.insert("name".to_owned(), name.into());
+        self.has_generated_name = is_generated;
         Ok(())
     }
 
@@ -196,6 +211,19 @@ impl Manifest {
     pub fn default_container(&self) -> Option<&str> {
         let annotated = self.annotation("kubectl.kubernetes.io/default-container");
         annotated.or_else(|| self.container_names("containers").into_iter().next())
+    }
+
+    /// Whether the name was made of a `generateName`.
+    #[must_use]
+    pub const fn has_generated_name(&self) -> bool {
+        self.has_generated_name
+    }
+
+    pub(crate) fn with_generated_name(self, has_generated_name: bool) -> Self {
+        Self {
+            has_generated_name,
+            ..self
+        }
     }
 
     /// Sets labels, keeping those that are there under other keys.

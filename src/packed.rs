@@ -15,6 +15,7 @@ pub struct Packed {
     name: Box<str>,
     namespace: Option<Box<str>>,
     restarts: bool,
+    has_generated_name: bool,
     default_container: Option<Box<str>>,
 }
 
@@ -31,6 +32,7 @@ impl From<&Manifest> for Packed {
             name: manifest.name().into(),
             namespace: manifest.namespace().map(Box::from),
             restarts: manifest.restarts(),
+            has_generated_name: manifest.has_generated_name(),
             default_container: manifest.default_container().map(Box::from),
         }
     }
@@ -70,7 +72,14 @@ impl Packed {
     /// The manifest again; an empty one for none.
     #[must_use]
     pub fn to_manifest(&self) -> Manifest {
-        Manifest::new(self.to_value()).unwrap_or_default()
+        let manifest = Manifest::new(self.to_value()).unwrap_or_default();
+        manifest.with_generated_name(self.has_generated_name)
+    }
+
+    /// Whether no other run can find the pod by its name, since that was made for this one.
+    #[must_use]
+    pub const fn has_generated_name(&self) -> bool {
+        self.has_generated_name
     }
 
     /// The same Pod for a further attempt, named `<name>-attempt-<number>`.

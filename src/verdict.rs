@@ -7,6 +7,8 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
 
+use serde::{Deserialize, Serialize};
+
 use crate::cause::{Blame, Cause};
 use crate::container_end::{container_text, ended_with, is_oom, terminated};
 use crate::pod_view::{PodView, is_terminated};
@@ -19,7 +21,7 @@ const OWN_LIMIT: [&str; 2] = ["exceeded its local ephemeral storage limit", "exc
 const LONGEST_MESSAGE: usize = 1000;
 
 /// The phase that a Pod ended in, or was in when it was judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// Not all containers have been started.
     Pending,
@@ -51,7 +53,7 @@ impl fmt::Display for Phase {
 }
 
 /// How a Pod ended, whose fault that was, and what to tell whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The phase that it ended in, or was in.
     pub phase: Phase,

@@ -18,6 +18,13 @@ fn a_log_within_the_limit_is_kept_whole() {
 }
 
 #[test]
+fn an_odd_limit_is_kept_to_the_byte() {
+    assert_eq!(kept(5, &[b"abcde"]), "abcde");
+    assert_eq!(kept(1, &[b"a"]), "a");
+    assert_eq!(kept(3, &[b"ab", b"c"]), "abc");
+}
+
+#[test]
 fn the_first_and_the_last_lines_are_kept_and_the_gap_is_named() {
     let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
     let text = kept(40, &[lines.as_bytes()]);

@@ -51,6 +51,52 @@ def test_a_task_that_needs_grader_service_names_the_command_that_installs_it() -
     assert "pip install 'kubegrader[grader-service]'" in done.stderr
 
 
+@pytest.mark.parametrize("task", ["check", "reap", "demo"])
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("other.py", "'other.py' means nothing here"),
+        ("--unknown=1", "there is no option --unknown"),
+        ("--ReapAp.namespace=1", "there is no option --ReapAp.namespace"),
+        ("--Application.unknown=1", "there is no option --Application.unknown"),
+    ],
+)
+def test_a_task_refuses_what_it_does_not_know(
+    task: str, argument: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kubegrader.check_app import CheckApp
+    from kubegrader.demo.app import DemoApp
+    from kubegrader.reap_app import ReapApp
+
+    app = {"check": CheckApp, "reap": ReapApp, "demo": DemoApp}[task]()
+    with pytest.raises(SystemExit) as end:
+        app.initialize([argument])
+    assert str(end.value.code).startswith(f"kubegrader {task}: {told}")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("task", ["check", "reap"])
+def test_a_config_without_f_is_refused_with_the_option_that_it_needs(
+    task: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "site.py"
+    path.write_text("c.KubeAutogradeExecutor.namespace = 'grading'\n")
+    done = run(task, str(path))
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        f"kubegrader {task}: '{path}' means nothing here; name a config file with -f {path}\n",
+    )
+
+
+def test_a_task_that_there_is_not_is_refused() -> None:
+    done = run("chek")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "kubegrader: 'chek' means nothing here; the tasks are check, demo, reap\n"
+    )
+
+
 TRAITS = ("volume", "mem_limit", "security", "queue_name", "default_image_name", "tolerations")
 
 
@@ -61,6 +107,8 @@ def test_help_all_and_the_generated_config_list_every_trait_of_the_executor() ->
         assert f"--KubeAutogradeExecutor.{trait}=" in help_all
         assert f"# c.KubeAutogradeExecutor.{trait} = " in config
     assert "# c.GraderPod.max_grading_time = 3600" in config
+    assert "# c.KubeAutogradeExecutor.image_pull_secrets = None" in config
+    assert "Undefined" not in config + help_all
     compile(config, "kubegrader_config.py", "exec")
 
 

@@ -226,6 +226,17 @@ def test_a_run_that_has_ended_cannot_be_detached(cluster: kubegrader.Cluster, im
     assert not run.detach()
 
 
+def test_a_pod_with_a_generated_name_could_not_be_found_by_a_later_run_and_is_not_detached(
+    cluster: kubegrader.Cluster, image: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pod = script(image, "sleep 1; echo on")
+    assert set(pod["metadata"]) == {"generateName"}
+    run = cluster.submit(pod, submission="9")
+    assert not run.detach()
+    assert run.wait().logs == "on\n"
+    assert "its name was generated: give the pod a name" in caplog.text
+
+
 def test_a_run_that_no_later_one_could_find_is_not_detached_and_goes_on(
     cluster: kubegrader.Cluster, image: str
 ) -> None:

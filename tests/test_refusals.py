@@ -149,3 +149,30 @@ def test_a_pod_that_no_scheduler_looks_at_is_given_up_in_time(
     assert verdict is not None
     assert (verdict.cause, verdict.blame, verdict.retryable) == ("StartTimeout", "cluster", True)
     assert "unseen" not in names(api, namespace)
+
+
+def test_what_prepares_an_attempt_has_to_be_a_function(
+    cluster: kubegrader.Cluster, image: str
+) -> None:
+    with pytest.raises(TypeError, match="before_attempt must be a function"):
+        cluster.run(script(image, "true"), before_attempt=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["name", "namespace", "generateName"])
+def test_a_name_that_is_no_string_is_refused(
+    cluster: kubegrader.Cluster, image: str, key: str
+) -> None:
+    pod = script(image, "true", "named")
+    pod["metadata"][key] = 5
+    with pytest.raises(kubegrader.InvalidPodError, match=f"metadata.{key}: it must be a string"):
+        cluster.run(pod)
+
+
+@pytest.mark.parametrize("seconds", [1e12, 1e19])
+def test_a_limit_that_nobody_lives_to_see_is_as_good_as_none(
+    cluster: kubegrader.Cluster, image: str, seconds: float
+) -> None:
+    outcome = cluster.run(script(image, "true"), timeout=seconds, start_timeout=seconds)
+    assert outcome.phase == "Succeeded"
+    # The API takes no more.
+    assert outcome.pod["spec"]["activeDeadlineSeconds"] <= 2147483647

@@ -130,6 +130,20 @@ fn a_sidecar_that_is_started_again_before_the_others_begin_has_not_ended_the_pod
 }
 
 #[test]
+fn what_the_student_left_as_a_message_is_not_told_to_the_log() {
+    for (case, code) in [
+        ("error-with-termination-log", 3),
+        ("error-fallback-to-logs", 1),
+    ] {
+        let text = verdict_of(case).staff_text;
+        assert_eq!(
+            text,
+            format!("container main ended with exit code {code} (Error)")
+        );
+    }
+}
+
+#[test]
 fn the_second_of_two_containers_may_fail() {
     assert_verdict("second-container-fails", &Cause::Error, STUDENT, Some(3));
 }

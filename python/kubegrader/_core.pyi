@@ -17,6 +17,7 @@ __all__ = [
     "Timings",
     "Verdict",
     "__version__",
+    "_unpickled",
     "api_request",
     "autograde_pod_name",
     "build_pod",
@@ -235,7 +236,8 @@ class PodRun:
         gets a `RunDetachedError`.
 
         True when it is done. False when the run had ended, or goes on: because it names no
-        submission, the pod may not be marked, or it took longer.
+        submission, the pod's name was made of its `generateName`, the pod may not be marked, or
+        it took longer.
         """
 
     def _ring(self, bell: Bell, token: int) -> None: ...
@@ -523,6 +525,7 @@ def kubeconfig_with_namespace(kubeconfig: str | os.PathLike[str], namespace: str
     It holds credentials. Raises `ConfigError`.
     """
 
+def _unpickled(text: str) -> Verdict | Timings | Outcome: ...
 def pod_verdict(pod: Mapping[str, Any] | object) -> Verdict | None:
     """Give the verdict on a pod that has ended, or that waits for something that Kubernetes names.
 

@@ -53,6 +53,8 @@ const GONE: &str = "unable to retrieve container logs for ";
 #[derive(Debug)]
 pub struct HeadAndTail {
     half: usize,
+    /// The other half, one more where the limit is odd.
+    rest: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     left_out: u64,
@@ -64,6 +66,7 @@ impl HeadAndTail {
     pub fn new(limit: usize) -> Self {
         Self {
             half: limit / 2,
+            rest: limit.div_ceil(2),
             head: Vec::new(),
             tail: VecDeque::new(),
             left_out: 0,
@@ -75,13 +78,13 @@ impl HeadAndTail {
         let room = self.half.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..room]);
         bytes = &bytes[room..];
-        if bytes.len() > self.half {
-            let skipped = bytes.len() - self.half;
+        if bytes.len() > self.rest {
+            let skipped = bytes.len() - self.rest;
             self.left_out += (self.tail.len() + skipped) as u64;
             self.tail.clear();
             bytes = &bytes[skipped..];
         }
-        let excess = (self.tail.len() + bytes.len()).saturating_sub(self.half);
+        let excess = (self.tail.len() + bytes.len()).saturating_sub(self.rest);
         self.left_out += excess as u64;
         self.tail.drain(..excess);
         self.tail.extend(bytes);

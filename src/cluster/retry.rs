@@ -306,7 +306,8 @@ fn hint(status: &Status) -> &'static str {
         403 if status.message.contains("PodSecurity") => {
             "The namespace's Pod Security level forbids this pod"
         }
-        403 => {
+        // A user without the right "cannot" do something; what else is forbidden, the answer itself tells.
+        403 if status.message.contains("\" cannot ") => {
             "Give the user or service account a Role with this verb on pods and pods/log in this namespace"
         }
         404 if status.message.starts_with("namespaces") => {

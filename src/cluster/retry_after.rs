@@ -5,9 +5,11 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
+use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::fmt::rfc2822;
 use kube::core::Status;
 use kube::core::response::StatusDetails;
 use tower::BoxError;
@@ -53,7 +55,16 @@ const fn no_details() -> StatusDetails {
     }
 }
 
-/// The seconds that the header names; Kubernetes never sends a date in it.
+/// The seconds that the header names, or from now until its date (RFC 9110, 10.2.3), which a proxy may send. Now is what the answer
+/// itself says, where it does.
 fn seconds(headers: &HeaderMap) -> Option<u32> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let date = |text: &str| rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
+    let said = headers.get(DATE).and_then(|now| date(now.to_str().ok()?));
+    let now = said.unwrap_or_else(Timestamp::now);
+    let seconds = date(text)?.as_second().saturating_sub(now.as_second());
+    u32::try_from(seconds).ok()
 }

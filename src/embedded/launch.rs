@@ -17,12 +17,12 @@ use super::kubelet::Node;
 use super::memory::MemoryGroup;
 use super::mounts::mounts;
 use super::process::Launch;
-use super::quantity::Amount;
 use super::sandbox::Wrapping;
 use super::unsupported;
 use super::variables::{expand, variables};
 use super::view::{Mount, View};
 use super::volumes::Volumes;
+use crate::quantity::Amount;
 
 /// Why a container does not start.
 #[derive(Debug, Clone, PartialEq, Eq)]

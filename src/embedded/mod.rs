@@ -45,7 +45,6 @@ mod path;
 mod pod_status;
 mod process;
 mod protobuf;
-mod quantity;
 mod record;
 mod resource;
 mod sandbox;

@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::launch::Problem;
-use super::quantity::Amount;
 use super::volumes::{no_config_map, no_secret};
+use crate::quantity::Amount;
 
 /// The container's own variables, each expanded with those before it.
 ///

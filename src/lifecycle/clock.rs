@@ -25,7 +25,8 @@ const USUAL_START: Duration = Duration::from_hours(1);
 /// includes pulling the image, which is not the student's time, so it must be the longer one.
 pub(super) fn safety_net(timeout: Duration, start_timeout: Option<Duration>) -> i64 {
     let whole = timeout + start_timeout.unwrap_or(USUAL_START) + SAFETY_MARGIN;
-    i64::try_from(whole.as_secs()).unwrap_or(i64::MAX).max(1)
+    // The API takes no more (core/v1, `PodSpec`).
+    i64::from(i32::try_from(whole.as_secs()).unwrap_or(i32::MAX).max(1))
 }
 
 /// Which limit was passed.

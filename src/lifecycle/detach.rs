@@ -59,6 +59,9 @@ impl Run {
     pub(super) async fn leave(&mut self) -> Option<Error> {
         let problem = if self.options.submission.is_none() {
             "no later run could find it, since the run names no submission".to_owned()
+        } else if self.manifest.has_generated_name() {
+            "no later run could find it, since its name was generated: give the pod a name"
+                .to_owned()
         } else {
             let change = json!({
                 "labels": {labels::OWNER: labels::DETACHED},

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::clock::Clock;
+use crate::manifest::Manifest;
 use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::verdict::Verdict;
@@ -28,7 +30,7 @@ pub struct Outcome {
 }
 
 /// How long the parts of a run took, in seconds by our own clock, and when they happened, in seconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// From the create to a node, and the wait for a quota, a place or the create's turn before it.
     pub queued: f64,
@@ -115,6 +117,32 @@ impl Outcome {
             sent,
             uid: uid.to_owned(),
             last,
+        }
+    }
+
+    /// An outcome with the Pod that [`Outcome::pod`] has given.
+    #[must_use]
+    pub fn of_pod(
+        verdict: Verdict,
+        attempt: u32,
+        logs: Option<String>,
+        timings: Timings,
+        pod: Value,
+    ) -> Self {
+        let uid = pod["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let is_seen = !pod["status"].is_null();
+        let last = serde_json::from_value(pod.clone()).ok().filter(|_| is_seen);
+        Self {
+            verdict,
+            attempt,
+            logs,
+            timings,
+            sent: Manifest::new(pod).unwrap_or_default().into(),
+            uid,
+            last: last.map(Arc::new),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Fact: "Resource Quotas" in Kubernetes' documentation; the admission plugin answers 403 with `exceeded quota: <name>,
 //! requested: pods=1, used: pods=10, limited: pods=10`, where each list holds the resources that do not fit.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use super::Run;
 use crate::cluster::retry::Failure;
 use crate::error::{Error, Result};
+use crate::quantity::Amount;
 
 /// The first pause between two tries, and the longest.
 const FIRST: Duration = Duration::from_secs(1);
@@ -53,16 +55,27 @@ impl Queue {
     }
 }
 
-/// Whether the quota has no room even when it is empty: nothing of a resource that does not fit is used.
+/// Whether the quota would have no room even if it were empty: more of a resource is requested than it has.
 fn never_fits(message: &str) -> bool {
-    let Some((_, used)) = message.split_once(", used: ") else {
+    let amounts = |head: &str| {
+        let list = message.split_once(head)?.1;
+        let list = list.split(", used: ").next()?.split(", limited: ").next()?;
+        let amount = |one: &str| {
+            let (resource, amount) = one.split_once('=')?;
+            Some((resource.trim().to_owned(), Amount::parse(amount.trim())?))
+        };
+        Some(
+            list.split(',')
+                .filter_map(amount)
+                .collect::<HashMap<_, _>>(),
+        )
+    };
+    let (Some(requested), Some(limited)) = (amounts("requested: "), amounts(", limited: ")) else {
         return false;
     };
-    let used = used.split(", limited: ").next().unwrap_or_default();
-    used.split(',').any(|resource| {
-        let amount = resource.split_once('=').map(|(_, amount)| amount.trim());
-        amount == Some("0")
-    })
+    requested
+        .iter()
+        .any(|(resource, wanted)| limited.get(resource).is_some_and(|limit| wanted > limit))
 }
 
 #[cfg(test)]
@@ -70,10 +83,15 @@ mod tests {
     use super::never_fits;
 
     #[test]
-    fn a_quota_that_is_empty_and_does_not_fit_never_will() {
+    fn a_quota_that_does_not_fit_even_when_it_is_empty_never_will() {
         let full = "pods \"p\" is forbidden: exceeded quota: course, requested: pods=1, used: pods=10, limited: pods=10";
         assert!(!never_fits(full));
         let small = "pods \"p\" is forbidden: exceeded quota: course, requested: limits.memory=4Gi,pods=1, used: limits.memory=0,pods=3, limited: limits.memory=2Gi,pods=3";
         assert!(never_fits(small));
+        // Recorded on Kubernetes 1.34: others use some of it.
+        let used = "pods \"p\" is forbidden: exceeded quota: q, requested: limits.cpu=1, used: limits.cpu=100m, limited: limits.cpu=500m";
+        assert!(never_fits(used));
+        let fits = "pods \"p\" is forbidden: exceeded quota: q, requested: limits.cpu=500m, used: limits.cpu=100m, limited: limits.cpu=500m";
+        assert!(!never_fits(fits));
     }
 }

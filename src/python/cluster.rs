@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -139,6 +139,13 @@ impl PyCluster {
             if value == 0 {
                 return Err(PyValueError::new_err(format!("{name} counts from 1")));
             }
+        }
+        if before_attempt
+            .as_ref()
+            .is_some_and(|prepare| !prepare.bind(py).is_callable())
+        {
+            let problem = "before_attempt must be a function that takes the number of an attempt";
+            return Err(PyTypeError::new_err(problem));
         }
         let options = RunOptions {
             namespace,

@@ -61,11 +61,17 @@ pub(super) fn plain<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, 
         .call_method1("loads", (value.to_string(),))
 }
 
+/// A time that nobody lives to see the end of; a clock cannot be asked for a later one.
+const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(30 * 365 * 24);
+
 /// A time in seconds, as Python gives it.
 pub(super) fn seconds(field: &str, seconds: Option<f64>) -> PyResult<Option<std::time::Duration>> {
     let Some(seconds) = seconds else {
         return Ok(None);
     };
+    if seconds > FOR_EVER.as_secs_f64() {
+        return Ok(Some(FOR_EVER));
+    }
     std::time::Duration::try_from_secs_f64(seconds)
         .map(Some)
         .map_err(|_| {

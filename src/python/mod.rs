@@ -10,6 +10,7 @@ mod faults;
 mod green;
 mod log;
 mod outcome;
+mod pickled;
 mod pod_run;
 mod reap;
 mod request;
@@ -32,6 +33,8 @@ mod _core {
     use super::faults::PyFaults;
     #[pymodule_export]
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
+    #[pymodule_export]
+    use super::pickled::unpickled;
     #[pymodule_export]
     use super::pod_run::PyPodRun;
     #[pymodule_export]

@@ -10,6 +10,8 @@ use crate::cause::Blame;
 use crate::lifecycle::{Outcome, Timings};
 use crate::verdict::Verdict;
 
+use super::pickled::{Pickled, Reduced};
+
 /// How a pod ended, whose fault that was, and what to tell whom.
 #[pyclass(frozen, name = "Verdict", module = "kubegrader")]
 pub(super) struct PyVerdict(Verdict);
@@ -69,6 +71,10 @@ impl PyVerdict {
         Ok(dict)
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        Pickled::Verdict(self.0.clone()).reduce(py)
+    }
+
     fn __eq__(&self, other: &Self) -> bool {
         self.0 == other.0
     }
@@ -87,45 +93,61 @@ impl PyVerdict {
 }
 
 /// How long the parts of a run took, in seconds, and when they happened, in seconds since 1970.
-#[pyclass(frozen, get_all, name = "Timings", module = "kubegrader")]
-pub(super) struct PyTimings {
-    queued: f64,
-    starting: f64,
-    running: f64,
-    overhead: f64,
-    total: f64,
-    created_at: f64,
-    seen_at: f64,
-    returned_at: f64,
-}
+#[pyclass(frozen, name = "Timings", module = "kubegrader")]
+pub(super) struct PyTimings(Timings);
 
 impl From<Timings> for PyTimings {
     fn from(timings: Timings) -> Self {
-        let Timings {
-            queued,
-            starting,
-            running,
-            overhead,
-            total,
-            created_at,
-            seen_at,
-            returned_at,
-        } = timings;
-        Self {
-            queued,
-            starting,
-            running,
-            overhead,
-            total,
-            created_at,
-            seen_at,
-            returned_at,
-        }
+        Self(timings)
     }
 }
 
 #[pymethods]
 impl PyTimings {
+    #[getter]
+    fn queued(&self) -> f64 {
+        self.0.queued
+    }
+
+    #[getter]
+    fn starting(&self) -> f64 {
+        self.0.starting
+    }
+
+    #[getter]
+    fn running(&self) -> f64 {
+        self.0.running
+    }
+
+    #[getter]
+    fn overhead(&self) -> f64 {
+        self.0.overhead
+    }
+
+    #[getter]
+    fn total(&self) -> f64 {
+        self.0.total
+    }
+
+    #[getter]
+    fn created_at(&self) -> f64 {
+        self.0.created_at
+    }
+
+    #[getter]
+    fn seen_at(&self) -> f64 {
+        self.0.seen_at
+    }
+
+    #[getter]
+    fn returned_at(&self) -> f64 {
+        self.0.returned_at
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        Pickled::Timings(self.0).reduce(py)
+    }
+
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (name, seconds) in self.fields() {
@@ -147,14 +169,14 @@ impl PyTimings {
 impl PyTimings {
     fn fields(&self) -> [(&'static str, f64); 8] {
         [
-            ("queued", self.queued),
-            ("starting", self.starting),
-            ("running", self.running),
-            ("overhead", self.overhead),
-            ("total", self.total),
-            ("created_at", self.created_at),
-            ("seen_at", self.seen_at),
-            ("returned_at", self.returned_at),
+            ("queued", self.0.queued),
+            ("starting", self.0.starting),
+            ("running", self.0.running),
+            ("overhead", self.0.overhead),
+            ("total", self.0.total),
+            ("created_at", self.0.created_at),
+            ("seen_at", self.0.seen_at),
+            ("returned_at", self.0.returned_at),
         ]
     }
 }
@@ -188,6 +210,10 @@ impl PyOutcome {
     #[getter]
     fn timings(&self) -> PyTimings {
         self.0.timings.into()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        Pickled::from(&*self.0).reduce(py)
     }
 
     #[getter]

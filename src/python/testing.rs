@@ -92,6 +92,10 @@ pub(super) fn pod_verdict(pod: &Bound<'_, PyAny>) -> PyResult<Option<PyVerdict>>
     let py = pod.py();
     let value = convert::pod(pod)?;
     let never = value["spec"]["restartPolicy"] == "Never";
+    let mut value = value;
+    if value["status"].is_null() {
+        value["status"] = serde_json::json!({});
+    }
     let view: PodView = serde_json::from_value(value).map_err(|error| {
         let problem = error.to_string();
         let field = "pod".to_owned();

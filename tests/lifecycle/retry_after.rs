@@ -1,10 +1,13 @@
 //! A server that says when to come again is not asked before. Under paused time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Method, Request, Response};
 use kubegrader::cluster::Cluster;
+use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::embedded::faults::{Fault, Faults, Rule, Verb};
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
@@ -26,7 +29,10 @@ async fn created_after(fault: Fault) -> Duration {
         .layer(faults.layer())
         .service(embedded.router())
         .map_request(|request: Request<kube::client::Body>| request.map(Body::new));
-    let cluster = Cluster::with_service(service);
+    appears_after(&embedded, &Cluster::with_service(service)).await
+}
+
+async fn appears_after(embedded: &EmbeddedCluster, cluster: &Cluster) -> Duration {
     let pod =
         json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
     let cancel = CancellationToken::new();
@@ -42,13 +48,47 @@ async fn created_after(fault: Fault) -> Duration {
     let steps = Steps::default();
     let manifest = Manifest::new(pod).unwrap();
     let running = run(
-        &cluster,
+        cluster,
         manifest,
         RunOptions::default(),
         &steps,
         cancel.clone(),
     );
     tokio::join!(running, creating).1
+}
+
+/// The same with a 503 that names a date.
+async fn created_after_a_date(date: &'static str, retry_after: &'static str) -> Duration {
+    let embedded = without_kubelet();
+    let busy = Arc::new(AtomicBool::new(true));
+    let router = embedded.router();
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let (router, busy) = (router.clone(), Arc::clone(&busy));
+        async move {
+            if request.method() == Method::POST
+                && request.uri().path() == PODS
+                && busy.swap(false, Ordering::SeqCst)
+            {
+                let answer = Response::builder().status(503).header("Date", date);
+                let answer = answer.header("Retry-After", retry_after);
+                return Ok(answer.body(Body::from("come again")).unwrap());
+            }
+            router.oneshot(request.map(Body::new)).await
+        }
+    });
+    appears_after(&embedded, &Cluster::with_service(service)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_as_a_proxy_may_send_it_is_waited_for_too() {
+    let now = "Sat, 28 Nov 2026 10:00:00 GMT";
+    let took = created_after_a_date(now, "Sat, 28 Nov 2026 10:00:09 GMT").await;
+    assert!(
+        took >= Duration::from_secs(9) && took < Duration::from_secs(10),
+        "{took:?}"
+    );
+    let past = created_after_a_date(now, "Sat, 28 Nov 2026 09:00:00 GMT").await;
+    assert!(past < Duration::from_secs(1), "{past:?}");
 }
 
 #[tokio::test(start_paused = true)]
