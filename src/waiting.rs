@@ -103,6 +103,10 @@ fn waits(is_init: bool, status: &ContainerStatus) -> Option<Waiting> {
 fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
     Some(match reason {
         "ContainerCreating" | "PodInitializing" => return None,
+        // What the kubelet lets through as a reference and the runtime does not.
+        "ErrImagePull" | "ImagePullBackOff" if message.contains("invalid reference format") => {
+            Cause::InvalidImageName
+        }
         "ErrImagePull" | "ImagePullBackOff" if is_answer_of_registry(message) => {
             Cause::ErrImagePull
         }

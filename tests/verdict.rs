@@ -131,15 +131,9 @@ fn a_sidecar_that_is_started_again_before_the_others_begin_has_not_ended_the_pod
 
 #[test]
 fn what_the_student_left_as_a_message_is_not_told_to_the_log() {
-    for (case, code) in [
-        ("error-with-termination-log", 3),
-        ("error-fallback-to-logs", 1),
-    ] {
+    for case in ["error-with-termination-log", "error-fallback-to-logs"] {
         let text = verdict_of(case).staff_text;
-        assert_eq!(
-            text,
-            format!("container main ended with exit code {code} (Error)")
-        );
+        assert_eq!(text, "container main ended with exit code 3 (Error)");
     }
 }
 
@@ -482,6 +476,86 @@ fn a_container_that_cannot_be_started_keeps_its_cause_while_the_kubelet_pauses()
     assert_eq!(pausing.blame(), COURSE);
     let said = "exec: \"no-such-program\": executable file not found in $PATH: unknown";
     assert!(pausing.staff_text.ends_with(said), "{pausing}");
+}
+
+/// The cause of a pod whose only container waits for its image.
+fn pulling(reason: &str, message: &str) -> Cause {
+    let state = serde_json::json!({"waiting": {"reason": reason, "message": message}});
+    let status = serde_json::json!({"phase": "Pending", "containerStatuses": [{
+        "name": "c", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+    }]});
+    let pod = serde_json::json!({"metadata": {"name": "p", "uid": "1"}, "status": status});
+    match judge(&serde_json::from_value(pod).unwrap(), false) {
+        State::Waiting(Some(waiting)) => waiting.cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Messages of containerd 1.6 on Kubernetes 1.34.
+#[test]
+fn a_registry_that_refuses_has_answered_and_one_that_cannot_be_reached_has_not() {
+    let failed = "failed to pull and unpack image \"r.example/x:1\": failed to resolve reference \"r.example/x:1\": ";
+    for (answer, cause) in [
+        (
+            "unexpected status from HEAD request to https://r.example/v2/x/manifests/1: 403 Forbidden",
+            Cause::ErrImagePull,
+        ),
+        (
+            "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://r.example/token: 403 Forbidden",
+            Cause::ErrImagePull,
+        ),
+        (
+            "failed to authorize: no basic auth credentials",
+            Cause::ErrImagePull,
+        ),
+        (
+            "denied: requested access to the resource is denied",
+            Cause::ErrImagePull,
+        ),
+        (
+            "failed to do request: Head \"https://r.example/v2/x/manifests/1\": dial tcp: lookup r.example: no such host",
+            Cause::RegistryUnavailable,
+        ),
+        (
+            "unexpected status from HEAD request to https://r.example/v2/x/manifests/1: 503 Service Unavailable",
+            Cause::RegistryUnavailable,
+        ),
+    ] {
+        assert_eq!(
+            pulling("ErrImagePull", &format!("{failed}{answer}")),
+            cause,
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_reference_that_the_runtime_alone_refuses_is_no_image_name_either() {
+    let message = "failed to parse image reference \"UPPER/x:1\": invalid reference format: repository name must be lowercase";
+    assert_eq!(pulling("ErrImagePull", message), Cause::InvalidImageName);
+    let pausing = format!("Back-off pulling image \"UPPER/x:1\": ErrImagePull: {message}");
+    assert_eq!(
+        pulling("ImagePullBackOff", &pausing),
+        Cause::InvalidImageName
+    );
+}
+
+#[test]
+fn a_container_of_which_a_restarted_kubelet_knows_nothing_is_the_clusters() {
+    let end = serde_json::json!({"exitCode": 255, "reason": "Unknown"});
+    let status = serde_json::json!({"phase": "Failed", "containerStatuses": [{
+        "name": "c", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": end},
+    }]});
+    let pod = serde_json::json!({"metadata": {"name": "p", "uid": "1"}, "status": status});
+    match judge(&serde_json::from_value(pod).unwrap(), false) {
+        State::Ended { verdict, .. } => {
+            assert_eq!(
+                (&verdict.cause, verdict.blame()),
+                (&Cause::NodeLost, CLUSTER)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// As in `lives/on-failure-back-off.json`.
