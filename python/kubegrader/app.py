@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool
-from traitlets.config import Application
 from traitlets.config.application import catch_config_error
 
 from ._core import __version__
+from .command_line import CommandLineApp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def executor_classes() -> list[type[Any]]:
     return [KubeAutogradeExecutor, GraderPod]
 
 
-class KubegraderApp(Application):
+class KubegraderApp(CommandLineApp):
     """``kubegrader`` without a subcommand: help, the version, a config file to start with."""
 
     name = "kubegrader"
@@ -84,6 +84,9 @@ class KubegraderApp(Application):
         if classes:
             self.classes = executor_classes()
         super().print_help(classes)
+
+    def _meant(self, argument: str) -> str:  # noqa: ARG002
+        return f"; the tasks are {', '.join(self.subcommands)}"
 
     def start(self) -> None:
         """Run the subcommand; without one, print what was asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import logging
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, TraitError, Unicode
-from traitlets.config import Application, LoggingConfigurable
+from traitlets.config import LoggingConfigurable
+
+from .command_line import CommandLineApp
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -27,7 +30,7 @@ _FLAGS = {
 }
 
 
-class CheckApp(Application):
+class CheckApp(CommandLineApp):
     """Reads a config, prints the pod that it makes, and says what to mend."""
 
     name = "kubegrader-check"
@@ -67,26 +70,34 @@ class CheckApp(Application):
         from .app import executor_classes
 
         executor_classes()  # says what to install where grader-service is not
-        from . import site_config
+        # What the site's own code prints must not get into the YAML.
+        with contextlib.redirect_stdout(sys.stderr):
+            pod, found = self._check()
+        if pod is not None:
+            print(_yaml(pod), end="")  # noqa: T201
+        return self._tell(found)
 
-        found: list[Finding] = []
+    def _check(self) -> tuple[dict[str, Any] | None, list[Finding]]:
+        """Give the pod, where there is one, and what to mend."""
+        from . import config_file, made_pod, site_config
+
         path = Path(self.config_path)
         try:
-            config = site_config.load(path)
-        except site_config.ConfigFileError as error:
-            return self._tell([site_config.Finding("error", str(error))])
-        class_, about = site_config.executor_class(config)
-        found += [*about, *site_config.imports_of_upstream(path)]
+            config = config_file.load(path)
+        except config_file.ConfigFileError as error:
+            return None, [site_config.Finding("error", str(error))]
+        class_, found = site_config.executor_class(config)
+        found += site_config.imports_of_upstream(path)
         found += site_config.findings(config, class_)
         pod, executor, about = self._pod(config, class_)
         found += about
         if pod is not None:
-            print(_yaml(pod), end="")  # noqa: T201
+            found += made_pod.findings(pod)
             if self.cluster:
-                from . import cluster_check  # takes about a second
+                from . import cluster_check
 
                 found += cluster_check.findings(executor, pod)
-        return self._tell(found)
+        return pod, found
 
     def _pod(self, config: Config, class_: type[Any]) -> tuple[Any, Any, list[Finding]]:
         """Make the pod of a submission that nobody has handed in."""
@@ -97,21 +108,23 @@ class CheckApp(Application):
         old_traits.be_quiet()
         heard = _Heard()
         section = config.get("GraderService", {})
-        folder = section.get("grader_service_dir") or "/var/lib/grader-service"
+        folder = section.get("grader_service_dir")
+        if not isinstance(folder, str) or not folder:
+            folder = "/var/lib/grader-service"
         try:
             # GraderPod's own constructor runs a pod.
             LoggingConfigurable.__init__(GraderPod.__new__(GraderPod), config=config, log=heard.log)
             submission = invented.submission(self.lecture, self.assignment, self.user)
-            executor = class_(str(folder), submission, config=config, log=heard.log)
+            executor = class_(folder, submission, config=config, log=heard.log)
             if inspect.iscoroutinefunction(executor._run):  # noqa: SLF001
                 asyncio.run(hooks.await_all(executor))
             pod = executor._make_pod()  # noqa: SLF001
         except TraitError as error:
             return None, None, [Finding("error", str(error))]
-        except Exception as error:  # noqa: BLE001  # the site's own functions raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the site's own functions
             text = f"no pod can be made of it: {type(error).__name__}: {error}"
             return None, None, [*heard.findings(), Finding("error", text)]
-        return pod, executor, heard.findings()
+        return _placed(executor, pod), executor, heard.findings()
 
     def _tell(self, found: list[Finding]) -> int:
         errors = sum(one.level == "error" for one in found)
@@ -146,6 +159,15 @@ def shown(text: str) -> str:
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
     )
+
+
+def _placed(executor: Any, pod: dict[str, Any]) -> dict[str, Any]:
+    """Give the pod with the namespace that the run would put it into, where one is set."""
+    metadata = pod.get("metadata")
+    namespace = executor._run_options()["namespace"]  # noqa: SLF001
+    if namespace is None or not isinstance(metadata, dict) or metadata.get("namespace"):
+        return pod
+    return {**pod, "metadata": {**metadata, "namespace": namespace}}
 
 
 def _yaml(pod: dict[str, Any]) -> str:

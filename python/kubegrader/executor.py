@@ -18,8 +18,6 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from traitlets import TraitError
-
 try:
     from grader_service.autograding.local_grader import LocalAutogradeExecutor
 
@@ -37,12 +35,14 @@ from . import hooks, old_traits, overrides, results
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .database import give_back_connection
+from .exceptions import InvalidPodError
 from .executor_traits import ExecutorTraits
-from .explain import explain
+from .explain import explain, explain_misconfigured
 from .output_folder import OutputFolder
 from .pod import GraderPod
 from .pod_request import pod_name, pod_request
 from .pod_traits import _get_image_name
+from .quoted_values import without_values
 
 if TYPE_CHECKING:
     from ._core import Outcome, RunOptions, Verdict
@@ -69,32 +69,34 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     def __init__(self, grader_service_dir: str, submission: Any, **kwargs: Any) -> None:
         """Take the submission. Nothing here can fail for want of a cluster: see `_run`.
 
-        Raises TraitError for a config that cannot be; the submission is then recorded as failed,
-        since the service would let it be pending for ever.
+        Raises TraitError for a config that cannot be, and whatever a subclass's own traits raise;
+        the submission is then recorded as failed, since the service would let it be pending for
+        ever.
         """
         try:
             super().__init__(grader_service_dir, submission, **kwargs)
             self.lecture = self.assignment.lecture
             if old_traits.is_set(self, "git_executable") and hasattr(self, "git_manager"):
                 self.git_manager.git_executable = self.git_executable
-        except TraitError as error:
+            old_traits.tell(self)
+        except Exception as error:
             self._record_misconfigured(submission, error)
             raise
-        old_traits.tell(self)
         self.outcome: Outcome | None = None
         self.verdict: Verdict | None = None
         self._awaited_image: str | None = None
         self._awaited_pod: dict[str, Any] | None = None
         self._output: OutputFolder | None = None
 
-    def _record_misconfigured(self, submission: Any, error: TraitError) -> None:
+    def _record_misconfigured(self, submission: Any, error: Exception) -> None:
         from sqlalchemy.orm import Session  # grader-service's own
 
         self.submission = submission
         self.session = Session.object_session(submission)
         if self.session is None:  # one that is in no database
             return
-        self.grading_logs = explain(error, None)
+        self.log.error("Submission %s has no grade: %s", submission.id, error)
+        self.grading_logs = explain_misconfigured(error)
         self._set_db_state(success=False)
         if hasattr(self, "_update_submission_logs"):  # from 0.10.0 on
             self._update_submission_logs()
@@ -161,7 +163,10 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         return self.create_env()
 
     def _make_pod_before_hook(self) -> dict[str, Any]:
-        return build_pod(pod_request(self))
+        try:
+            return build_pod(pod_request(self))
+        except InvalidPodError as error:
+            raise without_values(error) from None
 
     def _make_pod(self) -> dict[str, Any]:
         """Make the pod's manifest and show it to the hook."""

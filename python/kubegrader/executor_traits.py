@@ -10,14 +10,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-from traitlets import TraitError, validate
+from traitlets import validate
 
 from ._core import check_request
+from .config_traits import ConfigTraits, MisconfiguredError
 from .exceptions import InvalidPodError
 from .hooks import plain
+from .name_rules import subdomain_fault
 from .old_traits import OldTraits
 from .pod_traits import PodTraits
+from .quoted_values import without_values
 from .run_traits import RunTraits
+from .tolerations import faults, tolerations
 
 _PULL_POLICIES = ("", "Always", "IfNotPresent", "Never")
 
@@ -27,41 +31,25 @@ def pull_secrets(value: Any) -> list[Any]:
     return [value] if isinstance(value, (str, dict)) and value else list(value or [])
 
 
-def tolerations(value: Any) -> list[Any]:
-    """Give the tolerations as a list, however the site wrote them."""
-    if not value:
-        return []
-    if isinstance(value, dict):
-        values = list(value.values())
-        if all(isinstance(one, dict) or hasattr(one, "attribute_map") for one in values):
-            return [_toleration(value[key]) for key in sorted(value)]
-        return [_toleration(value)]
-    return [_toleration(one) for one in value]
-
-
-def _toleration(value: Any) -> Any:
-    """Take a number that is written as a string, as grader-service's own trait wants its values."""
-    if not isinstance(value, dict):
-        return value
-    seconds = ("tolerationSeconds", "toleration_seconds")
-    return {
-        key: int(one) if key in seconds and isinstance(one, str) and one.isdigit() else one
-        for key, one in value.items()
-    }
-
-
 def _check(trait: str, part: str, value: Any, written: str | None = None) -> None:
     """Check one part of a pod; `written`: how the part is called where it is at fault."""
     try:
         check_request({part: plain(value)})
     except InvalidPodError as error:
-        told = str(error)
+        told = str(without_values(error))
         field = part if written is None else written
         told = trait + told.removeprefix(field) if told.startswith(field) else f"{trait}: {told}"
-        raise TraitError(f"KubeAutogradeExecutor.{told}") from None
+        raise _misfit(trait, told) from None
 
 
-class ExecutorTraits(PodTraits, RunTraits, OldTraits):
+def _misfit(trait: str, told: str) -> MisconfiguredError:
+    """Make the error on a trait; `told` begins with the trait's name."""
+    return MisconfiguredError(
+        f"KubeAutogradeExecutor.{told}", trait=f"KubeAutogradeExecutor.{trait}"
+    )
+
+
+class ExecutorTraits(ConfigTraits, PodTraits, RunTraits, OldTraits):
     """What a site may write below ``c.KubeAutogradeExecutor``."""
 
     @validate("convert_executable")
@@ -76,19 +64,19 @@ class ExecutorTraits(PodTraits, RunTraits, OldTraits):
         path: str | None = proposal["value"]
         if path and (Path(path).is_absolute() or os.pardir in Path(path).parts):
             name = proposal["trait"].name
-            raise TraitError(
-                f"KubeAutogradeExecutor.{name} is {path!r}; it must be a folder below "
-                "grader_service_dir, which the volume holds"
+            raise _misfit(
+                name,
+                f"{name} is {path!r}; it must be a folder below grader_service_dir, which the "
+                "volume holds",
             )
         return path
 
     @validate("start_timeout", "max_grading_time")
     def _validate_positive(self, proposal: Any) -> float | None:
         value: float | None = proposal["value"]
-        # Not "<= 0": nan is no time either.
-        if value is not None and not value > 0:
+        if value is not None and value <= 0:
             name = proposal["trait"].name
-            raise TraitError(f"KubeAutogradeExecutor.{name} must be more than 0, and it is {value}")
+            raise _misfit(name, f"{name} must be more than 0, and it is {value}")
         return value
 
     @validate("cpu_guarantee", "cpu_limit", "mem_guarantee", "mem_limit")
@@ -97,11 +85,11 @@ class ExecutorTraits(PodTraits, RunTraits, OldTraits):
         names = ("cpu_guarantee", "cpu_limit", "mem_guarantee", "mem_limit")
         resources = {one: getattr(self, one) for one in names} | {name: proposal["value"]}
         if any(isinstance(value, int) and value < 0 for value in resources.values()):
-            raise TraitError(f"KubeAutogradeExecutor.{name} must be more than 0")
+            raise _misfit(name, f"{name} must be more than 0")
         try:
             check_request({"resources": resources})
         except InvalidPodError as error:
-            raise TraitError(f"KubeAutogradeExecutor.{error}") from None
+            raise _misfit(str(error).partition(":")[0], str(error)) from None
         return proposal["value"]
 
     @validate("security", "uid")
@@ -110,10 +98,11 @@ class ExecutorTraits(PodTraits, RunTraits, OldTraits):
         uid = value if name == "uid" else self.uid
         wants = value if name == "security" else self.trait_has_value("security") and self.security
         if uid == 0 and wants == "restricted":
-            raise TraitError(
-                "KubeAutogradeExecutor.security is 'restricted', which no process of user 0 may "
-                "be, and KubeAutogradeExecutor.uid is 0: set uid to the image's user, or security "
-                "to 'baseline'"
+            raise _misfit(
+                "security",
+                "security is 'restricted', which no process of user 0 may be, and "
+                "KubeAutogradeExecutor.uid is 0: set uid to the image's user, or security to "
+                "'baseline'",
             )
         return value
 
@@ -121,20 +110,32 @@ class ExecutorTraits(PodTraits, RunTraits, OldTraits):
     def _validate_pull_policy(self, proposal: Any) -> str:
         value: str = proposal["value"]
         if value not in _PULL_POLICIES:
-            raise TraitError(
-                f"KubeAutogradeExecutor.image_pull_policy is {value!r}; it may be 'Always', "
-                "'IfNotPresent', 'Never', or '' for Kubernetes' own choice"
+            raise _misfit(
+                "image_pull_policy",
+                f"image_pull_policy is {value!r}; it may be 'Always', 'IfNotPresent', 'Never', or "
+                "'' for Kubernetes' own choice",
             )
         return value
 
     @validate("image_pull_secrets")
     def _validate_pull_secrets(self, proposal: Any) -> Any:
-        _check("image_pull_secrets", "image_pull_secrets", pull_secrets(proposal["value"]))
+        secrets = plain(pull_secrets(proposal["value"]))
+        _check("image_pull_secrets", "image_pull_secrets", secrets)
+        for at, secret in enumerate(secrets):
+            name = secret if isinstance(secret, str) else secret.get("name") or ""
+            if fault := subdomain_fault(name):
+                raise _misfit("image_pull_secrets", f"image_pull_secrets[{at}]: {fault}")
         return proposal["value"]
 
     @validate("tolerations")
     def _validate_tolerations(self, proposal: Any) -> Any:
-        _check("tolerations", "tolerations", tolerations(proposal["value"]))
+        try:
+            values = tolerations(proposal["value"])
+        except TypeError as error:
+            raise _misfit("tolerations", f"tolerations: {error}") from None
+        _check("tolerations", "tolerations", values)
+        for fault in faults(values):
+            raise _misfit("tolerations", f"tolerations{fault}")
         return proposal["value"]
 
     @validate("volume")
@@ -150,7 +151,13 @@ class ExecutorTraits(PodTraits, RunTraits, OldTraits):
 
     @validate("extra_volume_mounts", "volume_mounts")
     def _validate_mounts(self, proposal: Any) -> Any:
-        _check(proposal["trait"].name, "volume_mounts", proposal["value"])
+        name = proposal["trait"].name
+        _check(name, "volume_mounts", proposal["value"])
+        for at, mount in enumerate(plain(proposal["value"])):
+            if not (mount.get("mountPath") or mount.get("mount_path")):
+                raise _misfit(name, f"{name}[{at}].mountPath: the mount has none")
+            if not mount.get("name"):
+                raise _misfit(name, f"{name}[{at}].name: the mount does not name its volume")
         return proposal["value"]
 
     @validate("labels", "extra_labels", "annotations", "extra_annotations", "node_selector")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from traitlets import TraitError
+
 if TYPE_CHECKING:
     from ._core import Verdict
 
@@ -17,4 +19,18 @@ def explain(error: Exception, verdict: Verdict | None) -> str:
     if verdict is not None and verdict.blame == "student":
         return verdict.student_text
     text = _NOT_YOUR_FAULT if verdict is None else verdict.student_text
-    return f"{text}\n\nFor the course's staff: {error}"
+    told = _misconfigured(error) if isinstance(error, TraitError) else str(error)
+    return f"{text}\n\nFor the course's staff: {told}"
+
+
+def explain_misconfigured(error: Exception) -> str:
+    """Say that the site's config cannot be used. The student reads it: it holds no value of it."""
+    return f"{_NOT_YOUR_FAULT}\n\nFor the course's staff: {_misconfigured(error)}"
+
+
+def _misconfigured(error: Exception) -> str:
+    trait = getattr(error, "trait", None)
+    what = "the service's config cannot be used"
+    if trait is not None:
+        what = f"{trait} cannot be what the service's config says"
+    return f"{what}. The service's log and `kubegrader check` say why"

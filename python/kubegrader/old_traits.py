@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader_service.autograding.local_grader import LocalAutogradeExecutor
-from traitlets import Callable, HasTraits, Integer, List, Unicode
+from traitlets import Callable, HasTraits, List, Unicode
 
 from .exceptions import InvalidPodError
+from .number_traits import WholeNumber
 from .releases import INSTALLED
 
 if TYPE_CHECKING:
@@ -131,13 +132,13 @@ class OldTraits(HasTraits):
         ).tag(config=True)
 
     if _is_missing("default_cell_timeout"):
-        default_cell_timeout = Integer(
+        default_cell_timeout = WholeNumber(
             None,
             allow_none=True,
             min=1,
             help="How many seconds a cell may run, as in grader-service from 0.10.0 on.",
         ).tag(config=True)
-        min_cell_timeout = Integer(
+        min_cell_timeout = WholeNumber(
             10,
             help="""
             The least that an assignment's settings may ask for, as in grader-service from 0.10.0
@@ -146,7 +147,7 @@ class OldTraits(HasTraits):
             Older assignments have no such setting.
             """,
         ).tag(config=True)
-        max_cell_timeout = Integer(
+        max_cell_timeout = WholeNumber(
             86400,
             help="""
             The most that an assignment's settings may ask for, as in grader-service from 0.10.0 on.

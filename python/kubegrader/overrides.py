@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .pod import GraderPod
@@ -36,10 +37,21 @@ def followed(executor: KubeAutogradeExecutor, pod: Any) -> GraderPod:
 def logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:
     """Give the log of a pod that has ended; one that cannot be read spoils nothing."""
     try:
-        return executor._get_pod_logs(pod)  # noqa: SLF001
-    except Exception as error:  # noqa: BLE001  # the subclass's own code
+        log: Any = executor._get_pod_logs(pod)  # noqa: SLF001
+    except Exception as error:
+        if _is_time_limit(error):
+            raise
         executor.log.warning("The log of pod %s cannot be read: %s", pod.name, error)
         return ""
+    if isinstance(log, bytes):  # the official client's, asked not to decode it
+        return log.decode("utf-8", "replace")
+    return "" if log is None else str(log)
+
+
+def _is_time_limit(error: Exception) -> bool:
+    """Tell celery's soft time limit, which is raised within whatever code runs at that time."""
+    billiard: Any = sys.modules.get("billiard.exceptions")
+    return billiard is not None and isinstance(error, billiard.SoftTimeLimitExceeded)
 
 
 def delete(executor: KubeAutogradeExecutor, pod: GraderPod) -> None:
@@ -48,9 +60,11 @@ def delete(executor: KubeAutogradeExecutor, pod: GraderPod) -> None:
         return
     try:
         executor._delete_pod(pod)  # noqa: SLF001
-    except Exception as error:  # noqa: BLE001  # the subclass's own code
+    except Exception as error:
         executor.log.warning("Deleting pod %s failed: %s", pod.name, error)
         delete_quietly(executor, pod)
+        if _is_time_limit(error):
+            raise
     else:
         pod.is_kept = False
 
@@ -62,5 +76,7 @@ def delete_quietly(executor: KubeAutogradeExecutor, pod: GraderPod) -> None:
     pod.is_kept = False
     try:
         pod.delete(executor.client)
-    except Exception as error:  # noqa: BLE001  # whatever the official client raises
+    except Exception as error:
         executor.log.warning("Pod %s is left behind: %s", pod.name, error)
+        if _is_time_limit(error):
+            raise

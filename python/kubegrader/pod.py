@@ -6,11 +6,13 @@ import asyncio
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Integer, TraitError, validate
+from traitlets import validate
 from traitlets.config import LoggingConfigurable
 
 from .cluster import Cluster, shared_cluster
+from .config_traits import ConfigTraits, MisconfiguredError
 from .exceptions import PodLostError, PodNotStartedError
+from .number_traits import WholeNumber
 from .releases import INSTALLED
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def _default_cluster(pod: Any, api: Any) -> Cluster:
     )
 
 
-class GraderPod(LoggingConfigurable):
+class GraderPod(ConfigTraits, LoggingConfigurable):
     """The pod of one submission, from its create to its delete.
 
     Made with a `Cluster`, it creates the pod, in the background. Made as grader-service's class is,
@@ -50,7 +52,7 @@ class GraderPod(LoggingConfigurable):
     `poll` or `polling` wait for the end, and whatever went wrong is raised there.
     """
 
-    poll_interval = Integer(
+    poll_interval = WholeNumber(
         INSTALLED.default_poll_interval,
         help="""
         The longest pause between two looks at a pod where watching pods is forbidden.
@@ -61,7 +63,7 @@ class GraderPod(LoggingConfigurable):
         """,
     ).tag(config=True)
 
-    max_grading_time = Integer(
+    max_grading_time = WholeNumber(
         3600,
         help="""
         How long a submission may run, in seconds.
@@ -75,8 +77,8 @@ class GraderPod(LoggingConfigurable):
     def _validate_positive(self, proposal: Any) -> int:
         value: int = proposal["value"]
         if value <= 0:
-            name = proposal["trait"].name
-            raise TraitError(f"GraderPod.{name} must be more than 0, and it is {value}")
+            full = f"GraderPod.{proposal['trait'].name}"
+            raise MisconfiguredError(f"{full} must be more than 0, and it is {value}", trait=full)
         return value
 
     def __init__(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import old_traits
 from ._core import autograde_pod_name
-from .executor_traits import pull_secrets, tolerations
+from .executor_traits import pull_secrets
 from .hooks import plain
 from .releases import INSTALLED
+from .tolerations import tolerations
 
 if TYPE_CHECKING:
     from .executor import KubeAutogradeExecutor

@@ -19,10 +19,18 @@ def _no_node_selector(lecture: Any) -> None:
     """Let a submission run on any node."""
 
 
+class _Strings(Dict):
+    """A trait for labels and the like."""
+
+    def info(self) -> str:
+        """Say what it takes."""
+        return "a dict of strings"
+
+
 def _strings(text: str) -> Any:
-    """Make a trait for labels and the like."""
     keys, values = Unicode(), Unicode()
-    return Dict(key_trait=keys, value_trait=values, allow_none=True, help=text).tag(config=True)
+    trait = _Strings(key_trait=keys, value_trait=values, allow_none=True, help=text)
+    return trait.tag(config=True)
 
 
 class PodTraits(HasTraits):
@@ -116,6 +124,7 @@ class PodTraits(HasTraits):
 
     image_pull_secrets = Union(
         [List(), Unicode(), Dict()],
+        default_value=None,
         allow_none=True,
         help="""
         Secrets of the pod's namespace to pull images with.

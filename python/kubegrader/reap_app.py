@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Float, Unicode
-from traitlets.config import Application
 from traitlets.config.application import catch_config_error
+from traitlets.config.loader import LazyConfigValue
 
+from . import config_file
 from ._core import __version__
 from .cluster import Cluster
+from .command_line import CommandLineApp
+from .config_traits import MisconfiguredError
 from .exceptions import KubegraderError
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ _FLAGS = {
 _COLUMNS = ("POD", "SUBMISSION", "ATTEMPT", "ACTION", "REASON")
 
 
-class ReapApp(Application):
+class ReapApp(CommandLineApp):
     """The command line of the reaper; every option is also a trait."""
 
     name = "kubegrader-reap"
@@ -105,15 +108,19 @@ class ReapApp(Application):
             path = Path(self.config_file).resolve()
             if not path.is_file():
                 self.exit(f"kubegrader reap: there is no config file {path}")
-            command_line = self.cli_config
-            self.load_config_file(path.name, str(path.parent))
-            self.update_config(command_line)
+            try:
+                config = config_file.load(path)
+            except config_file.ConfigFileError as error:
+                # Half a config may lack the namespace: this would delete pods of another one.
+                self.exit(f"kubegrader reap: {error}")
+            self.update_config(config)
+            self.update_config(self.cli_config)
 
     def start(self) -> None:
         """Reap and exit: 0 when all was done that should be, else 1."""
         try:
             report = self.reap()
-        except (KubegraderError, ValueError) as error:
+        except (KubegraderError, MisconfiguredError, ValueError) as error:
             self.exit(f"kubegrader reap: {error}")
         if self.as_json:
             print(json.dumps([pod.to_dict() for pod in report], indent=2))  # noqa: T201
@@ -124,13 +131,15 @@ class ReapApp(Application):
     def reap(self) -> list[Reaped]:
         """Reap, and give what was done about each pod.
 
-        Raises `KubegraderError` where the pods cannot be listed.
+        Raises `KubegraderError` where the pods cannot be listed, and MisconfiguredError where the
+        config has something other than a string for a name.
         """
+        namespace = self._setting("namespace")
         cluster = Cluster(
             context=self._setting("kube_context"), kubeconfig=self._setting("kubeconfig")
         )
         return cluster.reap(
-            namespace=self._setting("namespace"),
+            namespace=namespace,
             instance=self.instance_name,
             dry_run=self.dry_run,
             finished_for=self.finished_for,
@@ -143,8 +152,14 @@ class ReapApp(Application):
         if own is not None:
             return own
         for section in self._executor_sections():
-            if name in self.config.get(section, {}):
-                return self.config[section][name]
+            value = self.config.get(section, {}).get(name)
+            # One that the config only reads is there too, as a LazyConfigValue without changes.
+            if value is None or (isinstance(value, LazyConfigValue) and not value.to_dict()):
+                continue
+            if not isinstance(value, str):
+                full = f"{section}.{name}"
+                raise MisconfiguredError(f"{full} must be a string", trait=full)
+            return value
         return None
 
     def _executor_sections(self) -> list[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitlets import Enum, Float, HasTraits, Integer, Unicode, default
+from traitlets import Enum, HasTraits, Unicode, default
 
 from .byte_specification import ByteSpecification
+from .number_traits import HIGHEST_ID, FiniteNumber, WholeNumber
 
 
 class RunTraits(HasTraits):
     """What a site may write about the run: cluster, account, resources, limits of time."""
 
-    cpu_guarantee = Float(
+    cpu_guarantee = FiniteNumber(
         None,
         allow_none=True,
         help="""
@@ -22,16 +23,17 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    cpu_limit = Float(
+    cpu_limit = FiniteNumber(
         None,
         allow_none=True,
         help="Cores that a submission may use at most: the container's ``limits.cpu``.",
     ).tag(config=True)
 
-    fs_gid = Integer(
+    fs_gid = WholeNumber(
         None,
         allow_none=True,
         min=0,
+        max=HIGHEST_ID,
         help="""
         The group that the pod's volumes belong to, where their kind can be given to a group: the
         pod's ``fsGroup``.
@@ -57,7 +59,7 @@ class RunTraits(HasTraits):
         help="The kubeconfig file. None: ``$KUBECONFIG``, else ``~/.kube/config``.",
     ).tag(config=True)
 
-    log_limit = Integer(
+    log_limit = WholeNumber(
         1024 * 1024,
         min=1,
         help="""
@@ -67,7 +69,7 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    max_attempts = Integer(
+    max_attempts = WholeNumber(
         3,
         min=1,
         help="""
@@ -78,7 +80,7 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    max_grading_time = Float(
+    max_grading_time = FiniteNumber(
         None,
         allow_none=True,
         help="""
@@ -90,7 +92,7 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    max_pods = Integer(
+    max_pods = WholeNumber(
         None,
         allow_none=True,
         min=0,
@@ -102,7 +104,7 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    max_pods_in_namespace = Integer(
+    max_pods_in_namespace = WholeNumber(
         None,
         allow_none=True,
         min=0,
@@ -171,7 +173,7 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    start_timeout = Float(
+    start_timeout = FiniteNumber(
         600.0,
         help="""
         How long a pod may take from its create until its container runs, in seconds.
@@ -181,9 +183,10 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    uid = Integer(
+    uid = WholeNumber(
         1000,
         min=0,
+        max=HIGHEST_ID,
         help="The user id of the pod's container, which must be able to write on the volume.",
     ).tag(config=True)
 

@@ -1,16 +1,15 @@
-"""A site's ``grader_service_config.py``: read as the service reads it, and what to say about it."""
+"""What to say about a site's ``grader_service_config.py``."""
 
 from __future__ import annotations
 
 import ast
 import difflib
 import sys
-import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from traitlets.config import Application, Config, Configurable
+from traitlets.config import Config, Configurable
+from traitlets.config.loader import LazyConfigValue
 
 from . import old_traits
 from .executor import GraderPod, KubeAutogradeExecutor
@@ -18,6 +17,7 @@ from .releases import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _UPSTREAM = "grader_service.autograding.kube"
 _IMPORT = "from kubegrader.executor import KubeAutogradeExecutor"
@@ -40,30 +40,6 @@ class Finding:
     text: str
 
 
-class ConfigFileError(Exception):
-    """The config file cannot be read; the text names the line."""
-
-
-def load(path: Path) -> Config:
-    """Read a config file as the service does, a JSON file of the same name included.
-
-    Raises ConfigFileError.
-    """
-    if not path.is_file():
-        raise ConfigFileError(f"{path}: there is no such file")
-    service = Application(raise_config_file_errors=True)
-    try:
-        service.load_config_file(path.name, path=str(path.parent.resolve()))
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename).name == path.name]
-        if isinstance(error, SyntaxError):
-            lines = [error.lineno]
-        where = f"{path}, line {lines[-1]}" if lines else str(path)
-        raise ConfigFileError(f"{where}: {type(error).__name__}: {error}") from error
-    return service.config
-
-
 def executor_class(config: Config) -> tuple[type[KubeAutogradeExecutor], list[Finding]]:
     """Give the executor that the site uses, or ours in the place of another one."""
     from traitlets.utils.importstring import import_item
@@ -72,8 +48,9 @@ def executor_class(config: Config) -> tuple[type[KubeAutogradeExecutor], list[Fi
     if isinstance(chosen, str):
         try:
             chosen = import_item(chosen)
-        except ImportError as error:
-            text = f"RequestHandlerConfig.autograde_executor_class: {error}"
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the site's own module
+            told = f"it cannot be imported: {type(error).__name__}: {error}"
+            text = f"RequestHandlerConfig.autograde_executor_class: {told}"
             return KubeAutogradeExecutor, [Finding("error", text)]
     if isinstance(chosen, type) and issubclass(chosen, KubeAutogradeExecutor):
         return chosen, []
@@ -91,7 +68,10 @@ def imports_of_upstream(path: Path) -> Iterator[Finding]:
     imported = sys.modules.get(f"{_UPSTREAM}.kube_grader")
     if getattr(imported, "KubeAutogradeExecutor", None) is KubeAutogradeExecutor:
         return  # the config has put this class in its place, as manifests/helm-values.yaml does
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    if path.suffix != ".py":
+        return
+    # As bytes: the file may say in which encoding it is.
+    for node in ast.walk(ast.parse(path.read_bytes())):
         modules = [node.module] if isinstance(node, ast.ImportFrom) else []
         if isinstance(node, ast.Import):
             modules = [name.name for name in node.names]
@@ -182,13 +162,21 @@ def _of_values(config: Config) -> Iterator[Finding]:
         },
     }
     for name, fields in made.items():
-        given = {_camel_case(key) for key in executor.get(name) or {}}
+        given = {_camel_case(key) for key in _keys(executor.get(name))}
         for field in sorted(fields & given):
             yield Finding(
                 "warning",
                 f"c.KubeAutogradeExecutor.{name} replaces {field} as a whole: what other traits "
                 "say of it is lost",
             )
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Give the keys of a dict in a config, or of what ``update`` adds to it."""
+    if isinstance(value, LazyConfigValue):
+        value = value.to_dict().get("update")
+    if isinstance(value, dict):
+        yield from (key for key in value if isinstance(key, str))
 
 
 def _camel_case(key: str) -> str:

@@ -143,6 +143,38 @@ def test_a_log_that_an_override_cannot_read_spoils_nothing(
     assert names(api, namespace) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(b"caf\xe9 \xe2\x82\xac", "caf\N{REPLACEMENT CHARACTER} \N{EURO SIGN}"), (None, ""), (5, "5")],
+)
+def test_an_override_may_give_the_log_as_other_than_a_string(
+    site: Site, settings: Config, given: Any, read: str
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def _get_pod_logs(self, pod: GraderPod) -> Any:  # noqa: ARG002
+            return given
+
+    graded = grade(site, settings, Own)
+    assert (graded.status, graded.log) == ("automatically_graded", read)
+
+
+@pytest.mark.skipif(INSTALLED.is_async, reason="celery came with 0.5.0")
+@pytest.mark.parametrize("method", ["_get_pod_logs", "_delete_pod"])
+def test_a_soft_time_limit_within_an_override_ends_the_grading(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str, method: str
+) -> None:
+    from billiard.exceptions import SoftTimeLimitExceeded  # type: ignore[import-untyped]
+
+    def limited(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    own = type("Own", (KubeAutogradeExecutor,), {method: limited})
+    graded = grade(site, settings, own)
+    assert graded.status == "grading_failed"
+    assert "SoftTimeLimitExceeded" in graded.log
+    until(lambda: names(api, namespace) == [])
+
+
 @pytest.mark.parametrize(("kind", "status"), [(0, "automatically_graded"), (3, "grading_failed")])
 def test_an_override_of_the_delete_is_called_once_where_the_pod_has_ended(
     site: Site, settings: Config, api: CoreV1Api, namespace: str, kind: int, status: str

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from sqlalchemy.exc import SAWarning
 from traitlets import Bool, Integer
-from traitlets.config import Application, Config
+from traitlets.config import Config
 
+from kubegrader.command_line import CommandLineApp
 from kubegrader.demo.course import LECTURE, SUBMISSIONS, DemoSubmission
 from kubegrader.demo.generation import run_together
 from kubegrader.demo.report import Progress, print_table, progress, to_json
@@ -47,7 +48,7 @@ _FLAGS = {
 _ALIASES = {"time-limit": "DemoApp.time_limit"}
 
 
-class DemoApp(Application):
+class DemoApp(CommandLineApp):
     """The demo's command line; every option is also a trait of the same name."""
 
     name = "kubegrader-demo"
