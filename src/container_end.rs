@@ -29,8 +29,7 @@ pub(crate) fn ended_with(is_init: bool, end: &ContainerStateTerminated) -> Cause
     }
 }
 
-/// One line about an end: which container, its exit code, and Kubernetes' words. What a container that ran left as its message is
-/// the student's, and has no place in a log: it stays in the pod's status.
+/// One line about an end: which container, its exit code, and Kubernetes' words.
 pub(crate) fn container_text(
     is_init: bool,
     status: &ContainerStatus,
@@ -46,9 +45,16 @@ pub(crate) fn container_text(
         "{kind} {} ended with exit code {} ({reason})",
         status.name, end.exit_code
     );
-    let message = match ended_with(is_init, end) {
-        Cause::StartError | Cause::NodeLost => end.message.as_deref(),
-        _ => None,
-    };
-    with_message(&told, message.unwrap_or_default())
+    with_message(&told, end.message.as_deref().unwrap_or_default())
+}
+
+/// That line without what the container itself left as its message, which is the student's where it ran.
+pub(crate) fn without_message<'a>(cause: &Cause, text: &'a str) -> &'a str {
+    let is_runtimes = matches!(cause, Cause::StartError | Cause::NodeLost);
+    let is_of_container = text.starts_with("container ") || text.starts_with("init container ");
+    if is_runtimes || !is_of_container {
+        return text;
+    }
+    // Neither a container's name nor a reason has a bracket.
+    text.find("): ").map_or(text, |at| &text[..=at])
 }

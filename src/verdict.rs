@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Blame, Cause};
-use crate::container_end::{container_text, ended_with, is_oom, terminated};
+use crate::container_end::{container_text, ended_with, is_oom, terminated, without_message};
 use crate::pod_view::{PodView, is_terminated};
 use crate::waiting::{Waiting, waiting};
 
@@ -87,6 +87,12 @@ impl Verdict {
     #[must_use]
     pub fn retryable(&self) -> bool {
         self.cause.row().retryable
+    }
+
+    /// What a log may hold: what the operator reads, without the message that the student's container left.
+    #[must_use]
+    pub fn log_text(&self) -> &str {
+        without_message(&self.cause, &self.staff_text)
     }
 
     /// What the student reads: plain words, no cluster internals.

@@ -130,11 +130,24 @@ fn a_sidecar_that_is_started_again_before_the_others_begin_has_not_ended_the_pod
 }
 
 #[test]
-fn what_the_student_left_as_a_message_is_not_told_to_the_log() {
-    for case in ["error-with-termination-log", "error-fallback-to-logs"] {
-        let text = verdict_of(case).staff_text;
-        assert_eq!(text, "container main ended with exit code 3 (Error)");
+fn what_the_student_left_as_a_message_is_for_staff_and_not_for_the_log() {
+    for (case, message) in [
+        ("error-with-termination-log", "the reason, in plain words"),
+        ("error-fallback-to-logs", "last words"),
+    ] {
+        let verdict = verdict_of(case);
+        let told = "container main ended with exit code 3 (Error)";
+        assert_eq!(verdict.staff_text, format!("{told}: {message}"));
+        assert_eq!(verdict.log_text(), told);
     }
+    // The container runtime's words are its own.
+    let verdict = verdict_of("start-error");
+    assert_eq!(verdict.log_text(), verdict.staff_text);
+    assert!(
+        verdict
+            .log_text()
+            .contains("failed to create containerd task")
+    );
 }
 
 #[test]

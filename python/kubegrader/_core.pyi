@@ -112,6 +112,10 @@ class Verdict:
     def staff_text(self) -> str:
         """What the operator reads: Kubernetes' own words."""
 
+    @property
+    def log_text(self) -> str:
+        """What a log may hold: `staff_text` without the message that a container left."""
+
     def to_dict(self) -> dict[str, Any]:
         """Give all of it as plain data."""
 

@@ -281,7 +281,10 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             self.grading_logs = f"{self.grading_logs}\n\n" if self.grading_logs else ""
         else:
             self.grading_logs = "\n\n".join(part for part in (self.grading_logs, text) if part)
-        self.log.error("Submission %s has no grade: %s", self.submission.id, error)
+        # Of a pod that ended, without what its container left to say: that is the student's.
+        is_of_pod = verdict is not None and str(error) == verdict.staff_text
+        told = verdict.log_text if verdict is not None and is_of_pod else error
+        self.log.error("Submission %s has no grade: %s", self.submission.id, told)
         return SubmissionFailedError(text, verdict)
 
     async def _run_async(self) -> None:

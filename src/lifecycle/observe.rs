@@ -243,7 +243,10 @@ impl Run {
                 }
                 State::Waiting(None) => {}
                 State::Running => self.steps.info("running"),
-                State::Ended { verdict, .. } => self.steps.info(&format!("ended: {verdict}")),
+                State::Ended { verdict, .. } => {
+                    let line = format!("ended: {}", verdict.log_text());
+                    self.steps.info(&line);
+                }
             }
         }
         match state {

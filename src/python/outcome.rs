@@ -59,6 +59,11 @@ impl PyVerdict {
         &self.0.staff_text
     }
 
+    #[getter]
+    fn log_text(&self) -> &str {
+        self.0.log_text()
+    }
+
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("phase", self.phase())?;

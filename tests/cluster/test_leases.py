@@ -54,7 +54,7 @@ def test_the_lease_tells_the_dead_process_of_another_machine_from_the_living(
     assert {name: pod.action for name, pod in report.items()} == {
         "dead": "deleted",
         "alive": "left",
-    }
+    }, report
     assert report["dead"].reason.startswith(f"its Lease {found['dead']} was not renewed for 6")
     assert report["alive"].reason == f"its Lease {found['alive']} was renewed just now"
     until(lambda: "dead" not in names(api, namespace))
@@ -105,13 +105,13 @@ def test_the_lease_of_a_killed_process_goes_though_none_of_its_pods_is_left(
         print("ran", flush=True)
         sys.stdin.read()
     """
-    children = {name: Child(code, kubeconfig, namespace, image, name) for name in ("dead", "alive")}
-    found = {}
-    for name, child in children.items():
-        until(lambda name=name: name in names(api, namespace))
-        found[name] = lease_of(api, namespace, name)
+    children, found = {}, {}
+    for name in ("dead", "alive"):
+        before = set(leases(api, namespace))
+        child = children[name] = Child(code, kubeconfig, namespace, image, name)
         assert child.process.stdout is not None
         assert child.process.stdout.readline() == "ran\n"
+        [found[name]] = set(leases(api, namespace)) - before
     children["dead"].process.kill()
     children["dead"].ends()
     assert names(api, namespace) == []

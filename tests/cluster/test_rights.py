@@ -119,7 +119,7 @@ def test_without_patch_and_update_no_run_is_detached_and_it_goes_on(
     verbs = ["create", "get", "delete", "list", "watch"]
     rules = [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": verbs}]
     cluster = kubegrader.Cluster(kubeconfig=kubeconfig_of("no-patch", rules), namespace=namespace)
-    run = cluster.submit(script(image, "sleep 1; echo on"), submission="21")
+    run = cluster.submit(script(image, "sleep 1; echo on", "no-patch"), submission="21")
     assert not run.detach()
     assert run.wait().logs == "on\n"
     told = [record.message for record in caplog.records if "is not detached" in record.message]
@@ -146,7 +146,7 @@ def test_the_role_that_kubegrader_ships_is_enough_for_all_of_the_reaper(
     # The list of pods, the pod, the list of Leases, and the Lease of the process that is gone.
     requests = cluster.requests
     assert (requests["list"], requests["delete"], requests["lease"]) == (1, 1, 2)
-    run = cluster.submit(script(image, "sleep 1"), submission="22")
+    run = cluster.submit(script(image, "sleep 1", "shipped"), submission="22")
     assert run.detach()
     assert cluster.requests["other"] == 1
-    assert cluster.run(script(image, "true", run.name), submission="22").phase == "Succeeded"
+    assert cluster.run(script(image, "true", "shipped"), submission="22").phase == "Succeeded"
