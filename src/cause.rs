@@ -41,6 +41,8 @@ pub enum Cause {
     Unexplained,
     /// A process was killed for want of memory, be it a child of a container that itself exited with 0.
     OomKilled,
+    /// The same in an init container: the student's code does not run there.
+    InitOomKilled,
     /// The time limit passed while the container ran.
     DeadlineExceeded,
     /// The time limit passed before any container ran.
@@ -151,6 +153,7 @@ impl Cause {
                 false,
                 "Your submission used more memory than it may and was stopped.",
             ),
+            Self::InitOomKilled => row("OOMKilled", course, false, COURSE_TEXT),
             Self::DeadlineExceeded => row(
                 "DeadlineExceeded",
                 Some(Student),

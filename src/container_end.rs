@@ -18,6 +18,7 @@ pub(crate) fn is_oom(end: &ContainerStateTerminated) -> bool {
 /// What the end of one container is called.
 pub(crate) fn ended_with(is_init: bool, end: &ContainerStateTerminated) -> Cause {
     match end.reason.as_deref().unwrap_or_default() {
+        "OOMKilled" if is_init => Cause::InitOomKilled,
         "OOMKilled" => Cause::OomKilled,
         "StartError" | "ContainerCannotRun" | "RunContainerError" => Cause::StartError,
         // A kubelet, or containerd, that was started anew and does not know how it ended.

@@ -385,8 +385,12 @@ fn what_the_course_set_up_wrongly_is_the_courses() {
 }
 
 #[test]
-fn an_init_container_killed_for_want_of_memory_is_named() {
-    assert_eq!(verdict_of("init-oom-killed").cause, Cause::OomKilled);
+fn an_init_container_killed_for_want_of_memory_is_named_and_the_courses() {
+    let verdict = verdict_of("init-oom-killed");
+    assert_eq!(
+        (verdict.cause.name(), verdict.blame()),
+        ("OOMKilled", COURSE)
+    );
 }
 
 #[test]

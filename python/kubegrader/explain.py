@@ -19,8 +19,19 @@ def explain(error: Exception, verdict: Verdict | None) -> str:
     if verdict is not None and verdict.blame == "student":
         return verdict.student_text
     text = _NOT_YOUR_FAULT if verdict is None else verdict.student_text
-    told = _misconfigured(error) if isinstance(error, TraitError) else str(error)
-    return f"{text}\n\nFor the course's staff: {told}"
+    return f"{text}\n\nFor the course's staff: {_told(error)}"
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, TraitError):
+        return _misconfigured(error)
+    is_of_site = not type(error).__module__.startswith("kubegrader") and not isinstance(
+        error, OSError
+    )
+    if not is_of_site:
+        return str(error)
+    # Of a site's hook or override: it may quote whatever that has at hand, a password among it.
+    return f"{type(error).__name__} in the service's own functions. The service's log says more"
 
 
 def explain_misconfigured(error: Exception) -> str:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from .executor import KubeAutogradeExecutor
 
 
+_CONTAINER = "autograde"
+"""How the container that grades is called, as grader-service calls it."""
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
 def plain(value: Any) -> Any:
     """Give config values as plain data; those of the official client's models become dicts."""
     if isinstance(value, (list, tuple)):
@@ -56,7 +61,21 @@ def _kept_or_changed(
             pod["metadata"]["name"],
         )
         return pod
-    return _models().changed(pod, hooked)  # type: ignore[no-any-return]
+    return _with_default_container(_models().changed(pod, hooked))
+
+
+def _with_default_container(pod: dict[str, Any]) -> dict[str, Any]:
+    """Say which container's log is the pod's, where a hook has put another before grader-service's.
+
+    As `kubectl logs` does, kubegrader takes the first one unless an annotation names another.
+    """
+    containers = (pod.get("spec") or {}).get("containers") or []
+    names = [one.get("name") for one in containers if isinstance(one, dict)]
+    if _CONTAINER not in names[1:]:
+        return pod
+    metadata = pod.get("metadata") or {}
+    annotations = {_DEFAULT_CONTAINER: _CONTAINER, **(metadata.get("annotations") or {})}
+    return {**pod, "metadata": {**metadata, "annotations": annotations}}
 
 
 async def await_all(executor: KubeAutogradeExecutor) -> None:

@@ -35,7 +35,13 @@ def followed(executor: KubeAutogradeExecutor, pod: Any) -> GraderPod:
 
 
 def logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:
-    """Give the log of a pod that has ended; one that cannot be read spoils nothing."""
+    """Give the log of a pod that has ended, fit for the service's database."""
+    # PostgreSQL takes no NUL in a text: the record with the grade would not be written.
+    return _logs(executor, pod).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:
+    """Give the log as it is; one that cannot be read spoils nothing."""
     try:
         log: Any = executor._get_pod_logs(pod)  # noqa: SLF001
     except Exception as error:

@@ -45,9 +45,12 @@ pub async fn read(
     }
 }
 
-/// What a kubelet gives as the text of a log that is gone, with code 200: "unable to retrieve container logs for
-/// containerd://<id>" and nothing else.
-const GONE: &str = "unable to retrieve container logs for ";
+/// What a kubelet gives as the text of a log that is gone, with code 200 and nothing else: "unable to retrieve container logs for
+/// containerd://<id>", or, of a pod that is just being removed, "failed to try resolving symlinks in path "/var/log/pods/...".
+const GONE: [&str; 2] = [
+    "unable to retrieve container logs for ",
+    "failed to try resolving symlinks in path \"/var/log/pods/",
+];
 
 /// The first and the last bytes of a stream, and how many there were in between.
 #[derive(Debug)]
@@ -93,7 +96,8 @@ impl HeadAndTail {
     /// The log, unless it is the kubelet's word that there is none any more.
     fn into_log(self) -> Result<String, Failure> {
         let text = self.into_text();
-        if text.starts_with(GONE) && text.trim_end().lines().count() == 1 {
+        let is_gone = GONE.iter().any(|words| text.starts_with(words));
+        if is_gone && text.trim_end().lines().count() == 1 {
             return Err(Failure::Hopeless(text.trim_end().to_owned()));
         }
         Ok(text)

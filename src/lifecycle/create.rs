@@ -37,6 +37,8 @@ struct CreatedMeta {
 
 /// From when on the wait for a create's turn is told as time in a queue.
 const LONG: Duration = Duration::from_millis(10);
+/// How long a create waits beyond an outage, in all, since the server has asked for it.
+const GRANTED: Duration = Duration::from_mins(5);
 /// How long a pod is looked for whose create was given up.
 const FINDING: Duration = Duration::from_secs(10);
 
@@ -77,6 +79,7 @@ impl Run {
     /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
     async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
+        let mut granted = Duration::ZERO;
         let connection = Arc::clone(&self.connection);
         let mut queue = Queue::default();
         let (mut reloaded, mut replaced) = (false, false);
@@ -102,7 +105,7 @@ impl Run {
                 Box::pin(connection.renew(generation)).await?;
                 continue;
             }
-            self.note(&failure, connection.pace(), &mut patience);
+            self.note(&failure, connection.pace(), &mut patience, &mut granted);
             let Some(failure) = queue.wait(self, failure).await? else {
                 patience = Patience::new(OUTAGE);
                 continue;
@@ -159,13 +162,24 @@ impl Run {
     }
 
     /// Slows all creates of the connection down where the server has too many requests.
-    fn note(&mut self, failure: &Failure, pace: &Pace, patience: &mut Patience) {
+    fn note(
+        &mut self,
+        failure: &Failure,
+        pace: &Pace,
+        patience: &mut Patience,
+        granted: &mut Duration,
+    ) {
         if failure.code().is_some() {
             pace.answered();
         }
         let Failure::Busy(status, retry_after) = failure else {
             return;
         };
+        if let Some(asked) = retry_after.filter(|asked| *granted + *asked <= GRANTED) {
+            // A server that says when it will be back is not away.
+            *granted += asked;
+            *patience = Patience::new(OUTAGE + asked);
+        }
         if status.code != 429 {
             return;
         }

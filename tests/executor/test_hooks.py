@@ -37,6 +37,24 @@ def test_the_hook_gets_a_v1pod_and_changes_it(settings: Config, executor: Any) -
     assert pod["metadata"]["labels"] == {"course": "demo"}
 
 
+@pytest.mark.parametrize("own", [None, "proxy"])
+def test_a_container_that_a_hook_puts_first_does_not_take_the_place_of_the_log(
+    settings: Config, executor: Any, own: str | None
+) -> None:
+    key = "kubectl.kubernetes.io/default-container"
+
+    def proxied(_lecture: Any, _assignment: Any, pod: V1Pod) -> V1Pod:
+        pod.spec.containers.insert(0, V1Container(name="proxy", image="proxy:1"))
+        if own:
+            pod.metadata.annotations = {key: own}
+        return pod
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = proxied
+    pod = executor()._make_pod()
+    assert [one["name"] for one in pod["spec"]["containers"]] == ["proxy", "autograde"]
+    assert pod["metadata"]["annotations"][key] == (own or "autograde")
+
+
 def test_a_hook_that_returns_nothing_keeps_the_pod(
     settings: Config, executor: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -145,9 +145,15 @@ def test_a_log_that_an_override_cannot_read_spoils_nothing(
 
 @pytest.mark.parametrize(
     ("given", "read"),
-    [(b"caf\xe9 \xe2\x82\xac", "caf\N{REPLACEMENT CHARACTER} \N{EURO SIGN}"), (None, ""), (5, "5")],
+    [
+        (b"caf\xe9 \xe2\x82\xac", "caf\N{REPLACEMENT CHARACTER} \N{EURO SIGN}"),
+        (None, ""),
+        (5, "5"),
+        # PostgreSQL would refuse the record with the grade.
+        ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
+    ],
 )
-def test_an_override_may_give_the_log_as_other_than_a_string(
+def test_what_an_override_gives_as_the_log_becomes_a_text_that_a_database_takes(
     site: Site, settings: Config, given: Any, read: str
 ) -> None:
     class Own(KubeAutogradeExecutor):

@@ -11,7 +11,7 @@ use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::embedded::faults::{Fault, Faults, Rule, Verb};
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
-use kubegrader::{RunOptions, run};
+use kubegrader::{Error, RunOptions, run};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -120,4 +120,39 @@ async fn a_server_that_names_no_time_is_asked_again_soon() {
         let took = created_after(fault).await;
         assert!(took < Duration::from_secs(1), "{fault:?}: {took:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_longer_than_an_outage_is_waited_for_too() {
+    let took = created_after(Fault::Unavailable { retry_after: 45 }).await;
+    assert!(
+        took >= Duration::from_secs(45) && took < Duration::from_secs(47),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_more_time_for_ever_is_given_up_after_six_minutes() {
+    let embedded = without_kubelet();
+    let faults = Faults::new(1);
+    faults.add(Rule::new(Fault::Unavailable { retry_after: 50 }).verb(Verb::Create));
+    let service = ServiceBuilder::new()
+        .layer(faults.layer())
+        .service(embedded.router())
+        .map_request(|request: Request<kube::client::Body>| request.map(Body::new));
+    let cluster = Cluster::with_service(service);
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let (began, steps) = (Instant::now(), Steps::default());
+    let (manifest, cancel) = (Manifest::new(pod).unwrap(), CancellationToken::new());
+    let ended = run(&cluster, manifest, RunOptions::default(), &steps, cancel).await;
+    assert!(
+        matches!(ended, Err(Error::Api { code: 503, .. })),
+        "{ended:?}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_mins(6),
+        "{:?}",
+        began.elapsed()
+    );
 }
