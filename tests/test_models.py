@@ -132,6 +132,39 @@ def test_what_the_client_does_not_know_survives_in_containers_that_move() -> Non
     ]
 
 
+MOUNTS = [
+    {"name": "data", "mountPath": "/in", "future": 1},
+    {"name": "data", "mountPath": "/out", "future": 2},
+]
+TOLERATIONS = [{"key": "a", "future": 1}, {"key": "b", "future": 2}, {"key": "c", "future": 3}]
+
+
+def of_lists() -> dict[str, Any]:
+    container = {"name": "c", "image": "c:1", "volumeMounts": MOUNTS}
+    spec = {"containers": [container], "tolerations": TOLERATIONS}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+
+
+def test_what_the_client_does_not_know_stays_with_the_mount_of_its_path() -> None:
+    pod = of_lists()
+    model = models.to_v1pod(pod)
+    model.spec.containers[0].volume_mounts[1].read_only = True
+    (container,) = models.changed(pod, model)["spec"]["containers"]
+    assert container["volumeMounts"] == [MOUNTS[0], {**MOUNTS[1], "readOnly": True}]
+
+
+def test_what_the_client_does_not_know_stays_with_the_toleration_of_its_key() -> None:
+    pod = of_lists()
+    model = models.to_v1pod(pod)
+    model.spec.tolerations.pop(0)
+    model.spec.tolerations[0].effect = "NoSchedule"
+    b, c = TOLERATIONS[1:]
+    assert models.changed(pod, model)["spec"]["tolerations"] == [{**b, "effect": "NoSchedule"}, c]
+    model = models.to_v1pod(pod)
+    model.spec.tolerations.insert(0, client.V1Toleration(key="z"))
+    assert models.changed(pod, model)["spec"]["tolerations"] == [{"key": "z"}, *TOLERATIONS]
+
+
 def test_a_field_that_a_hook_takes_away_stays_away() -> None:
     pod = {**NEW, "spec": {**NEW["spec"], "nodeSelector": {"a": "b"}}}
     model = models.to_v1pod(pod)

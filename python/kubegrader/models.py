@@ -125,15 +125,28 @@ def _changed(given: Any, before: Any, after: Any) -> Any:
         }
         return {**kept, **known}
     if isinstance(given, list) and isinstance(before, list) and isinstance(after, list):
-        return [_item(given, before, at, value) for at, value in enumerate(after)]
+        return [
+            _item(given, before, value, at if len(before) == len(after) else None)
+            for at, value in enumerate(after)
+        ]
     return after
 
 
-def _item(given: list[Any], before: list[Any], at: int, after: Any) -> Any:
-    """Give an item of a list: nothing is lost of one that moved, nor of one of its name."""
+_MERGE_KEYS = ("mountPath", "devicePath", "containerPort", "topologyKey", "name", "key", "ip")
+"""By what the API tells the items of its lists apart (core/v1, ``patchMergeKey``), and a
+toleration's key, which has none."""
+
+
+def _item(given: list[Any], before: list[Any], after: Any, at: int | None) -> Any:
+    """Give an item of a list: nothing is lost of one that moved, nor of one of its key.
+
+    `at`: where it stood before, in a list whose items have no key.
+    """
     if after in before:
         return given[before.index(after)]
-    if isinstance(after, dict) and "name" in after:
-        named = (i for i, one in enumerate(before) if one.get("name") == after["name"])
-        at = next(named, len(before))
-    return _changed(given[at], before[at], after) if at < len(before) else after
+    for key in _MERGE_KEYS if isinstance(after, dict) else ():
+        keys = [one.get(key) if isinstance(one, dict) else None for one in before]
+        if after.get(key) is not None and all(keys.count(one) == 1 for one in keys):
+            at = keys.index(after[key]) if after[key] in keys else None
+            break
+    return after if at is None else _changed(given[at], before[at], after)
