@@ -139,11 +139,7 @@ pub fn judge(pod: &PodView, restarts: bool) -> State {
             certain: true,
         };
     }
-    // What a sidecar still does, as copying what the others wrote, is part of the Pod's work.
-    if !restarts
-        && !pod.has_running_sidecar()
-        && let Some(verdict) = ended_before_phase(pod)
-    {
+    if !restarts && let Some(verdict) = ended_before_phase(pod) {
         // Only an end that nothing can excuse any more needs no word from the phase. One under a deletion or a disruption
         // has another cause.
         let certain = verdict.cause == Cause::Completed;
@@ -220,7 +216,8 @@ fn has_run_before(pod: &PodView) -> bool {
 /// The verdict from the containers alone, once none of them runs or will.
 fn ended_before_phase(pod: &PodView) -> Option<Verdict> {
     if pod.all_terminated() {
-        return Some(ended(pod));
+        // What a sidecar still does, as copying what the others wrote, is part of the Pod's work.
+        return (!pod.has_running_sidecar()).then(|| ended(pod));
     }
     let failed_init = pod
         .ending_init_containers()

@@ -118,13 +118,13 @@ class CheckApp(CommandLineApp):
             executor = class_(folder, submission, config=config, log=heard.log)
             if inspect.iscoroutinefunction(executor._run):  # noqa: SLF001
                 asyncio.run(hooks.await_all(executor))
-            pod = executor._make_pod()  # noqa: SLF001
+            pod = _placed(executor, executor._make_pod())  # noqa: SLF001
         except TraitError as error:
             return None, None, [Finding("error", str(error))]
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the site's own functions
             text = f"no pod can be made of it: {type(error).__name__}: {error}"
             return None, None, [*heard.findings(), Finding("error", text)]
-        return _placed(executor, pod), executor, heard.findings()
+        return pod, executor, heard.findings()
 
     def _tell(self, found: list[Finding]) -> int:
         errors = sum(one.level == "error" for one in found)

@@ -47,6 +47,10 @@ def findings(executor: Any, pod: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("error", f"namespace {namespace}: {told}")
     except KubegraderError as error:
         yield Finding("error", f"the cluster cannot be asked: {error}")
+    except (KeyError, TypeError, ValueError) as error:
+        # The pod is no JSON, or a proxy has answered.
+        told = f"the pod cannot be sent, or no API server has answered: {type(error).__name__}"
+        yield Finding("error", f"namespace {namespace}: {told}")
 
 
 def _right(cluster: Cluster, namespace: str, right: tuple[str, str, str]) -> Iterator[Finding]:

@@ -25,18 +25,23 @@ def explain(error: Exception, verdict: Verdict | None) -> str:
 def _told(error: Exception) -> str:
     if isinstance(error, TraitError):
         return _misconfigured(error)
-    is_of_site = not type(error).__module__.startswith("kubegrader") and not isinstance(
-        error, OSError
-    )
-    if not is_of_site:
+    if type(error).__module__.startswith("kubegrader"):
         return str(error)
-    # Of a site's hook or override: it may quote whatever that has at hand, a password among it.
-    return f"{type(error).__name__} in the service's own functions. The service's log says more"
+    if isinstance(error, OSError) and type(error).__module__ == "builtins" and error.strerror:
+        name = f": {error.filename}" if error.filename is not None else ""
+        return f"{error.strerror}{name}"
+    return _kind(error)
+
+
+def _kind(error: Exception) -> str:
+    """Name an exception that may quote whatever a site's hook had at hand, a password among it."""
+    return f"{type(error).__name__}, of which the service's log says more"
 
 
 def explain_misconfigured(error: Exception) -> str:
-    """Say that the site's config cannot be used. The student reads it: it holds no value of it."""
-    return f"{_NOT_YOUR_FAULT}\n\nFor the course's staff: {_misconfigured(error)}"
+    """Say why no executor could be made: to the student, and so without any value."""
+    told = _misconfigured(error) if isinstance(error, TraitError) else _kind(error)
+    return f"{_NOT_YOUR_FAULT}\n\nFor the course's staff: {told}"
 
 
 def _misconfigured(error: Exception) -> str:

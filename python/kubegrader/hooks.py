@@ -69,11 +69,12 @@ def _with_default_container(pod: dict[str, Any]) -> dict[str, Any]:
 
     As `kubectl logs` does, kubegrader takes the first one unless an annotation names another.
     """
-    containers = (pod.get("spec") or {}).get("containers") or []
-    names = [one.get("name") for one in containers if isinstance(one, dict)]
-    if _CONTAINER not in names[1:]:
+    spec, metadata = pod.get("spec"), pod.get("metadata")
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    if not isinstance(containers, list) or not isinstance(metadata, dict):
+        return pod  # which no cluster takes
+    if _CONTAINER not in [one.get("name") for one in containers[1:] if isinstance(one, dict)]:
         return pod
-    metadata = pod.get("metadata") or {}
     annotations = {_DEFAULT_CONTAINER: _CONTAINER, **(metadata.get("annotations") or {})}
     return {**pod, "metadata": {**metadata, "annotations": annotations}}
 

@@ -39,7 +39,7 @@ def _of_metadata(metadata: dict[str, Any]) -> Iterator[Finding]:
     name = metadata.get("name") or metadata.get("generateName")
     if not isinstance(name, str):
         yield _error("metadata.name", "the pod has no name")
-    elif "name" in metadata and (fault := subdomain_fault(name)):
+    elif metadata.get("name") and (fault := subdomain_fault(name)):
         yield _error("metadata.name", fault)
     for key in ("labels", "annotations"):
         marks = metadata.get(key) or {}

@@ -152,9 +152,14 @@ class ReapApp(CommandLineApp):
         if own is not None:
             return own
         for section in self._executor_sections():
-            value = self.config.get(section, {}).get(name)
+            values = self.config.get(section, {})
+            value = values.get(name)
             # One that the config only reads is there too, as a LazyConfigValue without changes.
-            if value is None or (isinstance(value, LazyConfigValue) and not value.to_dict()):
+            if isinstance(value, LazyConfigValue) and not value.to_dict():
+                continue
+            if value is None:
+                if name in values:  # as the executor would take it: its own default
+                    return None
                 continue
             if not isinstance(value, str):
                 full = f"{section}.{name}"

@@ -87,7 +87,7 @@ fn of_credentials(problem: String) -> Error {
 }
 
 /// What is wrong with a kubeconfig.
-fn problem(error: &KubeconfigError) -> String {
+pub(crate) fn problem(error: &KubeconfigError) -> String {
     match error {
         // Its own text shows the lines around the fault.
         KubeconfigError::Parse(error) => {

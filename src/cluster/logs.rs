@@ -27,7 +27,7 @@ pub async fn read(
         container: container.map(str::to_owned),
         ..LogParams::default()
     };
-    let opened = async { pods.log_stream(pod, &params).await.map_err(Failure::of) };
+    let opened = async { pods.log_stream(pod, &params).await.map_err(Failure::of_pod) };
     let mut stream = std::pin::pin!(within(SILENCE, opened).await?);
     let mut kept = HeadAndTail::new(limit);
     loop {

@@ -2,13 +2,14 @@
 
 pub mod admission;
 mod config;
-mod config_error;
+pub(crate) mod config_error;
 mod connection;
 pub mod doomed;
 mod follow;
 pub mod logs;
 mod pace;
 mod proxy;
+pub(crate) mod reading;
 mod requests;
 pub mod retry;
 mod retry_after;

@@ -28,6 +28,8 @@ const SHORTEST_GAP: Duration = Duration::from_millis(1);
 const SILENCE: Duration = Duration::from_secs(1);
 /// How long creates pause where the server does not say.
 const USUAL_PAUSE: Duration = Duration::from_secs(1);
+/// The longest; a server, or a proxy, that names a later time is asked again before it.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// The pace of one connection.
 #[derive(Debug)]
@@ -116,7 +118,7 @@ impl Pace {
     pub fn busy(&self, retry_after: Option<Duration>) {
         let mut bucket = locked(&self.bucket);
         let now = Instant::now();
-        let until = now + retry_after.unwrap_or(USUAL_PAUSE);
+        let until = now + retry_after.unwrap_or(USUAL_PAUSE).min(LONGEST_PAUSE);
         bucket.next = bucket.next.max(Some(until));
         // Those that were sent together are refused together, which is one refusal.
         if bucket.refused_until.is_none_or(|until| until <= now) {

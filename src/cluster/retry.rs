@@ -143,7 +143,8 @@ impl std::fmt::Display for Failure {
 /// Whether an API server names what its answer is about, as it does in each 404 and 409 on a pod.
 fn is_of_nobody(status: &Status) -> bool {
     let named = |details: &StatusDetails| !details.name.is_empty();
-    !status.details.as_ref().is_some_and(named)
+    // A webhook's refusal has a code of its own choice and names nothing.
+    !status.details.as_ref().is_some_and(named) && !status.message.contains("admission webhook")
 }
 
 /// One request on a pod with a limit to its time; see [`Failure::of_pod`].
@@ -213,6 +214,18 @@ impl Patience {
         self.until
             .saturating_duration_since(Instant::now())
             .min(REQUEST_TIMEOUT)
+    }
+
+    /// Lets the patience last for a long time that the server has asked for, where it would not; gives what was added. A short one
+    /// is a pause like any other.
+    pub fn grant(&mut self, asked: Duration) -> Duration {
+        if asked < REQUEST_TIMEOUT {
+            return Duration::ZERO;
+        }
+        let wanted = Instant::now() + asked + REQUEST_TIMEOUT;
+        let added = wanted.saturating_duration_since(self.until);
+        self.until += added;
+        added
     }
 
     /// Waits before the next try; gives the failure back when it is one that no repetition mends, or patience is at

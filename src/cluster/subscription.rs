@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Api;
-use kube::core::Status;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::follow::{Follower, Stopped};
+use super::reading::read_pod;
 use super::retry::Failure;
 use super::watch::{Sight, Told, Watch};
 use super::{Connection, locked};
@@ -221,28 +221,11 @@ impl Subscription {
     pub async fn read(&self, limit: Duration) -> Result<News, Failure> {
         let read = |client| async move {
             let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-            match pods.get(&self.name).await.map_err(Failure::of_pod) {
-                Ok(pod) if pod.uid().is_empty() => {
-                    Err(Failure::Unanswered("an answer that is no Pod".to_owned()))
-                }
-                Ok(pod) => Ok(News::Read(Arc::new(pod))),
-                Err(Failure::Refused(status)) if is_gone(&status, &self.name) => {
-                    Ok(News::Gone(None))
-                }
-                Err(failure) => Err(failure),
-            }
+            let read = read_pod(&pods, &self.name).await?;
+            Ok(read.map_or(News::Gone(None), |pod| News::Read(Arc::new(pod))))
         };
         self.connection.ask(limit, read).await
     }
-}
-
-/// Whether a 404 is about the pod: one that lacks its node is answered with the node's name.
-fn is_gone(status: &Status, name: &str) -> bool {
-    status.code == 404
-        && status
-            .details
-            .as_ref()
-            .is_some_and(|details| details.name == name)
 }
 
 impl Drop for Subscription {

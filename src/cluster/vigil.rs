@@ -72,10 +72,19 @@ impl Vigil {
         if is_watch {
             sleep(self.begin()).await;
         }
-        let answer = client.send(request).await?;
-        if !is_watch || !answer.status().is_success() {
-            return Ok(answer.map(axum::body::Body::new));
+        let answer = client.send(request).await;
+        if !is_watch {
+            return Ok(answer?.map(axum::body::Body::new));
         }
+        if !answer
+            .as_ref()
+            .is_ok_and(|answer| answer.status().is_success())
+        {
+            // What did not begin is paused for by whoever began it.
+            locked(&self.state).began = None;
+            return Ok(answer?.map(axum::body::Body::new));
+        }
+        let answer = answer?;
         Ok(answer.map(|body| {
             let heard = body.map_frame(move |frame| {
                 if frame

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{Run, clock, create};
-use crate::cluster::retry::{Failure, OUTAGE, once};
+use crate::cluster::retry::{Failure, OUTAGE, once_on_pod};
 use crate::error::{Error, Result};
 use crate::manifest::{annotations, labels};
 use crate::name::unique_id;
@@ -149,7 +149,7 @@ impl Run {
         }
         let patch = Patch::Merge(json!({"metadata": metadata}));
         let params = PatchParams::default();
-        match outcome(once(pods.patch(&self.name, &params, &patch)).await)? {
+        match outcome(once_on_pod(pods.patch(&self.name, &params, &patch)).await)? {
             Marked::Forbidden => self.put(&client, pod, exact, change).await,
             marked => Ok(marked),
         }
@@ -188,7 +188,7 @@ impl Run {
         let get = request
             .get(&self.name, &kube::api::GetParams::default())
             .map_err(hopeless)?;
-        let mut whole: Value = match once(client.request(get)).await {
+        let mut whole: Value = match once_on_pod(client.request(get)).await {
             Ok(whole) => whole,
             Err(failure) if failure.code() == Some(404) => return Ok(None),
             Err(failure) => return Err(failure),
@@ -212,7 +212,7 @@ impl Run {
         let put = request
             .replace(&self.name, &PostParams::default(), body)
             .map_err(hopeless)?;
-        outcome(once(client.request(put)).await).map(Some)
+        outcome(once_on_pod(client.request(put)).await).map(Some)
     }
 
     /// The error of a pod whose owner lives.

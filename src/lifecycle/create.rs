@@ -14,7 +14,8 @@ use super::quota::Queue;
 use super::taken::{Found, Whose};
 use super::{Run, RunOptions};
 use crate::cause::Cause;
-use crate::cluster::retry::{Failure, OUTAGE, Patience, once_on_pod};
+use crate::cluster::reading::read_pod;
+use crate::cluster::retry::{Failure, OUTAGE, Patience, REQUEST_TIMEOUT, once_on_pod, within};
 use crate::cluster::{Connection, Pace};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
@@ -177,8 +178,7 @@ impl Run {
         };
         if let Some(asked) = retry_after.filter(|asked| *granted + *asked <= GRANTED) {
             // A server that says when it will be back is not away.
-            *granted += asked;
-            *patience = Patience::new(OUTAGE + asked);
+            *granted += patience.grant(asked);
         }
         if status.code != 429 {
             return;
@@ -196,12 +196,11 @@ impl Run {
         let pods = self.connection.pods(&self.namespace);
         let mut patience = Patience::new(FINDING);
         loop {
-            let failure = match once_on_pod(pods.get(&self.name)).await {
-                Ok(pod) if matches!(self.whose(&pod), Whose::Ours) => {
+            let failure = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
+                Ok(Some(pod)) if matches!(self.whose(&pod), Whose::Ours) => {
                     return self.owns(&pod, "created after all");
                 }
                 Ok(_) => return,
-                Err(Failure::Refused(status)) if status.code == 404 => return,
                 Err(failure) => failure,
             };
             if let Err(failure) = patience.wait(failure).await {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{Run, RunOptions, Stop, finish};
+use crate::cluster::reading::read_pod;
 use crate::cluster::retry::{Failure, OUTAGE};
 use crate::cluster::{Cluster, Subscription};
 use crate::error::Result;
@@ -126,7 +127,7 @@ impl Run {
     async fn read_other(&self, name: &str) -> Result<Option<PodView>> {
         let read = |client| async move {
             let pods: kube::Api<PodView> = kube::Api::namespaced(client, &self.namespace);
-            pods.get_opt(name).await.map_err(Failure::of)
+            read_pod(&pods, name).await
         };
         let reading = Box::pin(self.connection.ask(OUTAGE, read));
         let read = tokio::select! {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kube::Api;
 
 use super::{Run, finish};
-use crate::cluster::retry::{Failure, once_on_pod};
+use crate::cluster::reading::read_pod;
+use crate::cluster::retry::{Failure, REQUEST_TIMEOUT, within};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
 use crate::owner::Liveness;
@@ -38,12 +39,10 @@ impl Run {
     /// Reads the pod of our name after a create that was refused for it, or never answered.
     pub(super) async fn look(&mut self, failure: Failure) -> Result<Found> {
         let pods: Api<PodView> = self.connection.pods(&self.namespace);
-        let pod = match once_on_pod(pods.get(&self.name)).await {
-            Ok(pod) => pod,
+        let pod = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
+            Ok(Some(pod)) => pod,
             // Gone again, or never made: the create may be repeated.
-            Err(Failure::Refused(status)) if status.code == 404 => {
-                return Ok(Found::Again(transient(failure)));
-            }
+            Ok(None) => return Ok(Found::Again(transient(failure))),
             Err(other) if other.is_transient() => return Ok(Found::Again(transient(failure))),
             Err(other) => {
                 return Err(other.into_error(

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::liveness::Liveness;
 use crate::cluster::Connection;
-use crate::cluster::retry::{Failure, once};
+use crate::cluster::reading::read_pod;
+use crate::cluster::retry::{Failure, REQUEST_TIMEOUT, once, within};
 use crate::pod_view::PodView;
 
 /// How long a look may take.
@@ -100,33 +101,30 @@ impl PodRef {
     pub(super) async fn look(&self, connection: &Connection) -> Option<Liveness> {
         let look = |client| async move {
             let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-            once(pods.get(&self.name)).await
+            within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await
         };
         self.judge(&Box::pin(connection.ask(PATIENCE, look)).await)
     }
 
-    fn judge(&self, answer: &Result<PodView, Failure>) -> Option<Liveness> {
+    fn judge(&self, answer: &Result<Option<PodView>, Failure>) -> Option<Liveness> {
         let Self {
             namespace,
             name,
             uid,
         } = self;
         match answer {
-            Ok(pod) if pod.uid() != uid => Some(Liveness::Gone(format!(
+            Ok(Some(pod)) if pod.uid() != uid => Some(Liveness::Gone(format!(
                 "its process ran in pod {namespace}/{name}, which is another one now"
             ))),
             // The phase alone is no proof: a pod whose node is lost fails while its containers may run.
-            Ok(pod) if pod.is_terminal() && pod.all_terminated() => Some(Liveness::Gone(format!(
-                "its process ran in pod {namespace}/{name}, whose containers have all ended"
-            ))),
-            Err(Failure::Refused(status))
-                if status.code == 404
-                    && status.details.as_ref().is_some_and(|of| of.name == *name) =>
-            {
+            Ok(Some(pod)) if pod.is_terminal() && pod.all_terminated() => {
                 Some(Liveness::Gone(format!(
-                    "its process ran in pod {namespace}/{name}, which is gone"
+                    "its process ran in pod {namespace}/{name}, whose containers have all ended"
                 )))
             }
+            Ok(None) => Some(Liveness::Gone(format!(
+                "its process ran in pod {namespace}/{name}, which is gone"
+            ))),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use super::outcome::PyVerdict;
 use super::runtime::current;
 use super::{convert, errors};
 use crate::cluster::Cluster;
+use crate::cluster::config_error::problem;
 use crate::cluster::retry::once;
 use crate::error::{Error, Result};
 use crate::pod_view::PodView;
@@ -70,7 +71,7 @@ pub(super) fn kubeconfig_with_namespace(
 }
 
 fn with_namespace(path: &std::path::Path, namespace: &str) -> std::result::Result<String, String> {
-    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|error| error.to_string())?;
+    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|error| problem(&error))?;
     let current = kubeconfig.current_context.clone().unwrap_or_default();
     kubeconfig.contexts.retain(|one| one.name == current);
     let [

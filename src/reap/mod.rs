@@ -21,7 +21,8 @@ use kube::api::{DeleteParams, Preconditions};
 
 pub(crate) use background::{Rounds, in_background};
 
-use crate::cluster::retry::{Failure, OUTAGE, once};
+use crate::cluster::reading::read_pod;
+use crate::cluster::retry::{Failure, OUTAGE, REQUEST_TIMEOUT, once_on_pod, within};
 use crate::cluster::{Cluster, Connection};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AT_ONCE, ENDED, RunOptions};
@@ -241,7 +242,7 @@ impl Reaper<'_> {
                 Err(Failure::Refused(status)) if status.code == 409 => {}
                 Err(failure) => return (Action::Failed, format!("{proof}; {failure}")),
             }
-            match once(pods.get_opt(name)).await {
+            match within(REQUEST_TIMEOUT, read_pod(&pods, name)).await {
                 Ok(Some(now)) if now.uid() == pod.view.uid() => pod.view = now,
                 Ok(_) => return (Action::Left, "it is another pod by now".to_owned()),
                 Err(failure) => return (Action::Failed, format!("{proof}; {failure}")),
@@ -269,7 +270,7 @@ impl Reaper<'_> {
         let (params, namespace) = (&params, self.namespace);
         let delete = |client| async move {
             let pods: Api<PodView> = Api::namespaced(client, namespace);
-            once(pods.delete(name, params)).await.map(drop)
+            once_on_pod(pods.delete(name, params)).await.map(drop)
         };
         Box::pin(self.connection.ask(OUTAGE, delete)).await
     }

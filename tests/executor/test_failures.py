@@ -36,7 +36,10 @@ NOT_YOUR_FAULT = "It is not your fault"
         ({"image_config_path": "/no/such.json"}, "image config /no/such.json: it cannot be read"),
         ({"resolve_image_name": lambda *_: "Upper_image"}, "'U' at position 1"),
         # What a site's own function says may hold a password: it is in the service's log alone.
-        ({"resolve_image_name": lambda *_: 1 / 0}, "ZeroDivisionError in the service's own"),
+        (
+            {"resolve_image_name": lambda *_: 1 / 0},
+            "ZeroDivisionError, of which the service's log says more",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

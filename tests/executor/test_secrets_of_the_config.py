@@ -81,9 +81,22 @@ def test_neither_student_nor_log_is_told_a_value_that_cannot_be(
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize("kind", [TraitError, ZeroDivisionError])
+class LoginError(OSError):
+    """As those of many libraries of the network, which quote an address with its password."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (
+            TraitError,
+            "the service's config cannot be used. The service's log and `kubegrader check` say why",
+        ),
+        (ZeroDivisionError, "ZeroDivisionError, of which the service's log says more"),
+    ],
+)
 def test_what_a_subclass_says_of_a_value_is_not_for_the_student(
-    site: Site, settings: Config, kind: type[Exception]
+    site: Site, settings: Config, kind: type[Exception], told: str
 ) -> None:
     class Own(KubeAutogradeExecutor):
         licence = Unicode().tag(config=True)
@@ -98,10 +111,28 @@ def test_what_a_subclass_says_of_a_value_is_not_for_the_student(
         site.grade(submission, Own, settings)
     graded = site.read(submission)
     assert graded.status == "grading_failed"
-    assert graded.log.endswith(
-        "For the course's staff: the service's config cannot be used. The service's log and "
-        "`kubegrader check` say why"
-    )
+    assert graded.log.endswith(f"For the course's staff: {told}")
+
+
+@pytest.mark.parametrize("kind", [ConnectionError, LoginError, ValueError])
+def test_what_a_hook_fails_with_is_not_for_the_student(
+    site: Site, settings: Config, kind: type[Exception]
+) -> None:
+    def hook(*_: Any) -> None:
+        raise kind(f"https://registry.example/v2?token={SECRET}: no answer")
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = hook
+    submission = site.submit("secretive", SUBMISSIONS[0].notebook(site.course))
+    graded = site.grade(submission, KubeAutogradeExecutor, settings)
+    assert graded.status == "grading_failed"
+    assert graded.log.endswith(f"{kind.__name__}, of which the service's log says more")
+
+
+def test_a_file_that_a_hook_misses_is_named(site: Site, settings: Config) -> None:
+    settings.KubeAutogradeExecutor.pre_spawn_hook = lambda *_: open("/no/such/file")  # noqa: PTH123, SIM115
+    submission = site.submit("secretive", SUBMISSIONS[0].notebook(site.course))
+    graded = site.grade(submission, KubeAutogradeExecutor, settings)
+    assert graded.log.endswith("For the course's staff: No such file or directory: /no/such/file")
 
 
 def test_a_trait_of_the_pods_class_is_told_without_its_value(site: Site, settings: Config) -> None:

@@ -167,6 +167,37 @@ async fn after_watches_that_ended_at_once_one_that_lasts_is_relied_upon_again() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_an_outage_the_first_event_of_a_watch_is_relied_upon() {
+    let embedded = without_kubelet();
+    let cluster = Proxy::new(0, |_| None).cluster(&embedded);
+    let outage = async {
+        appears(&embedded, "p").await;
+        sleep(Duration::from_secs(10)).await;
+        let refused = Rule::new(Fault::Refused);
+        embedded.faults().add(refused);
+        // The watch that is open ends by itself.
+        sleep(Duration::from_secs(45)).await;
+        assert!(cluster.staleness() > Duration::from_secs(20));
+        embedded.faults().clear();
+        sleep(Duration::from_secs(7)).await;
+        succeed(&embedded, "p").await;
+        sleep(Duration::from_millis(10)).await;
+        cluster.staleness()
+    };
+    let (options, steps) = (RunOptions::default(), Steps::default());
+    let running = run(
+        &cluster,
+        manifest(),
+        options,
+        &steps,
+        CancellationToken::new(),
+    );
+    let (outcome, stale) = tokio::join!(running, outage);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(stale, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_proxy_answers_to_a_read_says_nothing_of_the_pod() {
     let answers: [Answers; 4] = [
         |request| is_on_pod(request, &Method::GET).then(|| page(404)),
