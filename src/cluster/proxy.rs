@@ -1,6 +1,7 @@
 //! The proxy on the way to an API server, chosen as client-go does: the kubeconfig's `proxy-url`, else the environment's
 //! `HTTPS_PROXY` or `HTTP_PROXY`, which is not for loopback addresses and what `NO_PROXY` names (Go, `net/http`,
-//! `ProxyFromEnvironment`). kube's own choice compares `NO_PROXY` with the proxy's address instead of the server's.
+//! `ProxyFromEnvironment`). kube's own choice compares `NO_PROXY` with the proxy's address instead of the server's. Inside a
+//! cluster, by a service account, no proxy is used.
 
 use std::net::IpAddr;
 

@@ -40,7 +40,8 @@ def move_to_another_machine(api: CoreV1Api, namespace: str, pod: str) -> None:
 def test_the_lease_tells_the_dead_process_of_another_machine_from_the_living(
     kubeconfig: str, namespace: str, image: str, api: CoreV1Api
 ) -> None:
-    code = 'cluster.run(pod("sleep 600"), instance="far")'
+    # Without a reaper of their own, which would be as quick as the one that is tried.
+    code = 'cluster.run(pod("sleep 600"), instance="far", reap=False)'
     children = {name: Child(code, kubeconfig, namespace, image, name) for name in ("dead", "alive")}
     until(lambda: set(children) <= set(names(api, namespace)))
     found = {name: lease_of(api, namespace, name) for name in children}
@@ -101,7 +102,7 @@ def test_the_lease_of_a_killed_process_goes_though_none_of_its_pods_is_left(
     kubeconfig: str, namespace: str, image: str, api: CoreV1Api
 ) -> None:
     code = """
-        cluster.run(pod("true"))
+        cluster.run(pod("true"), reap=False)
         print("ran", flush=True)
         sys.stdin.read()
     """
