@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use kube::Client;
@@ -73,30 +74,30 @@ impl Vigil {
             sleep(self.begin()).await;
         }
         let answer = client.send(request).await;
-        if !is_watch {
-            return Ok(answer?.map(axum::body::Body::new));
-        }
-        if !answer
-            .as_ref()
-            .is_ok_and(|answer| answer.status().is_success())
-        {
+        let has_begun = matches!(&answer, Ok(answer) if answer.status().is_success());
+        if is_watch && !has_begun {
             // What did not begin is paused for by whoever began it.
             locked(&self.state).began = None;
-            return Ok(answer?.map(axum::body::Body::new));
         }
         let answer = answer?;
-        Ok(answer.map(|body| {
-            let heard = body.map_frame(move |frame| {
-                if frame
-                    .data_ref()
-                    .is_some_and(|bytes| !bytes.starts_with(ERROR))
-                {
-                    self.hear();
-                }
-                frame
-            });
-            axum::body::Body::new(heard)
-        }))
+        if !is_watch || !has_begun {
+            return Ok(answer.map(axum::body::Body::new));
+        }
+        Ok(answer.map(|body| axum::body::Body::new(self.heard(body))))
+    }
+
+    /// The body of a watch, which is listened to.
+    fn heard(
+        self: Arc<Self>,
+        body: Body,
+    ) -> impl http_body::Body<Data = Bytes, Error = kube::Error> {
+        body.map_frame(move |frame| {
+            let is_error = |bytes: &Bytes| bytes.starts_with(ERROR);
+            if frame.data_ref().is_some_and(|bytes| !is_error(bytes)) {
+                self.hear();
+            }
+            frame
+        })
     }
 
     /// Judges the connection before, and says how long to pause.
@@ -143,8 +144,8 @@ impl Vigil {
         }
     }
 
-    /// Events come: whoever waits may rely on them, unless each watch ends at once.
-    pub(super) fn see(&self) {
+    /// Whoever waits may rely on the watch again.
+    fn see(&self) {
         self.sight.send_if_modified(|sight| {
             let was_blind = matches!(sight, Sight::Blind(_));
             if was_blind {
