@@ -13,9 +13,16 @@ from kubernetes import client
 from pods import names, script, until
 
 if TYPE_CHECKING:
+    from kubegrader.testing import KubeCluster
     from kubernetes.client import CoreV1Api
 
 CLAIM = "kubegrader.io/owner-claim"
+
+
+@pytest.fixture
+def namespace(kube_cluster: KubeCluster) -> str:
+    """One of each test's own: the reapers of other tests' processes look at Leases too."""
+    return kube_cluster.namespace
 
 
 def leases(api: CoreV1Api, namespace: str) -> list[str]:
