@@ -10,6 +10,7 @@
 //!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container): a Pod's status
 //!     becomes a verdict, by the table in [`cause`];
 //! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
+//! - `quantity`: amounts as Kubernetes writes them, for quotas and for the embedded cluster;
 //! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
 //!
 //! [`embedded`] is a Kubernetes API for pods in this process, for tests and demonstrations. `python` is the only

@@ -273,9 +273,10 @@ pub(crate) fn failed_container(pod: &PodView) -> Option<&ContainerStatus> {
         .or_else(|| pod.containers().iter().find(failed))
 }
 
-/// The verdict on a Pod whose containers proper have all ended, whatever its sidecars do.
-pub(crate) fn work_done(pod: &PodView) -> Option<Verdict> {
-    pod.all_terminated().then(|| ended(pod))
+/// The verdict on a Pod whose containers proper have all ended, and of which a sidecar alone still runs. `restarts`: as for
+/// [`judge`]; then an end may not be the last.
+pub(crate) fn work_done(pod: &PodView, restarts: bool) -> Option<Verdict> {
+    (!restarts && pod.all_terminated() && pod.has_running_sidecar()).then(|| ended(pod))
 }
 
 /// The condition `DisruptionTarget`, "Pod disruption conditions" in Kubernetes' documentation.

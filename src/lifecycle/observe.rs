@@ -299,12 +299,10 @@ impl Run {
                 Err(self.not_started(String::new()))
             }
             // The work was done in time; what goes on is a sidecar's.
-            Expired::Run if let Some(verdict) = self.last.as_deref().and_then(work_done) => {
-                Ok(Some(End {
-                    verdict,
-                    remains: Remains::Running,
-                }))
-            }
+            Expired::Run if let Some(verdict) = self.work_done() => Ok(Some(End {
+                verdict,
+                remains: Remains::Running,
+            })),
             Expired::Run => {
                 let limit = self.options.timeout.unwrap_or_default();
                 let text = format!(
@@ -328,6 +326,10 @@ impl Run {
             }
             Expired::Patience => Err(self.not_started(String::new())),
         }
+    }
+
+    fn work_done(&self) -> Option<Verdict> {
+        work_done(self.last.as_deref()?, self.manifest.restarts())
     }
 
     /// The error of a pod whose end nobody will confirm. Its object goes without grace, as with `kubectl delete --force`.

@@ -6,6 +6,7 @@ use axum::http::Method;
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::manifest::Manifest;
+use kubegrader::step::Steps;
 use kubegrader::{Outcome, RunOptions, run};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
@@ -129,4 +130,62 @@ async fn when_an_end_was_seen_and_told_is_the_time_of_day() {
         now(),
     ];
     assert!(times.is_sorted(), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_failed_and_is_to_be_started_again_at_the_limit_has_run_too_long() {
+    let embedded = without_kubelet();
+    let pod = json!({"metadata": {"name": "p"}, "spec": {
+        "restartPolicy": "OnFailure", "containers": [{"name": "c", "image": "i:1"}],
+    }});
+    let options = RunOptions {
+        timeout: Some(Duration::from_mins(1)),
+        ..RunOptions::default()
+    };
+    let cluster = Door::default().cluster(&embedded);
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(
+        &cluster,
+        Manifest::new(pod).unwrap(),
+        options,
+        &steps,
+        cancel,
+    );
+    let playing = async {
+        appears(&embedded, "p").await;
+        played::run(&embedded, "p").await;
+        let failed = status("Running", &terminated(1, "Error"));
+        played::set(&embedded, "p", &failed).await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_was_done_in_time_counts_though_a_sidecar_outlives_the_limit() {
+    let embedded = without_kubelet();
+    let pod = json!({"metadata": {"name": "p"}, "spec": {
+        "initContainers": [{"name": "proxy", "image": "i:1", "restartPolicy": "Always"}],
+        "containers": [{"name": "c", "image": "i:1"}],
+    }});
+    let options = RunOptions {
+        timeout: Some(Duration::from_mins(1)),
+        ..RunOptions::default()
+    };
+    let cluster = Door::default().cluster(&embedded);
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let manifest = Manifest::new(pod).unwrap();
+    let running = run(&cluster, manifest, options, &steps, cancel);
+    let playing = async {
+        appears(&embedded, "p").await;
+        played::run(&embedded, "p").await;
+        let mut stays = status("Running", &terminated(0, "Completed"));
+        stays["initContainerStatuses"] = json!([of("proxy", &played::running())]);
+        played::set(&embedded, "p", &stays).await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.verdict.cause, Cause::Completed);
+    assert!(outcome.timings.total > 59.0, "{:?}", outcome.timings);
+    assert_eq!(read(&embedded, "p").await["code"], 404);
 }

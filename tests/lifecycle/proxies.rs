@@ -84,6 +84,10 @@ fn is_watch(request: &Request<Body>) -> bool {
         .is_some_and(|query| query.contains("watch=true"))
 }
 
+fn is_create(request: &Request<Body>) -> bool {
+    request.method() == Method::POST && request.uri().path() == PODS
+}
+
 fn is_on_pod(request: &Request<Body>, method: &Method) -> bool {
     request.method() == method && request.uri().path() == format!("{PODS}/p")
 }
@@ -109,7 +113,15 @@ async fn run_for_a_minute(cluster: &Cluster, embedded: &EmbeddedCluster) -> (Out
     (outcome.0, outcome.1 - since)
 }
 
-/// More than this passes between two reads of a pod at most: `poll_interval` and its jitter.
+/// A pod succeeds, and is gone, though the proxy has answered as often as it could.
+async fn succeeds_behind(proxy: &Proxy, embedded: &EmbeddedCluster) {
+    let (outcome, _) = run_for_a_minute(&proxy.cluster(embedded), embedded).await;
+    assert_eq!(outcome.verdict.cause, Cause::Completed);
+    assert_eq!(proxy.answered(), proxy.times);
+    assert_eq!(names(embedded).await, [""; 0]);
+}
+
+/// More than passes between two reads of a pod: `poll_interval` and some.
 const POLLED: Duration = Duration::from_secs(8);
 
 #[tokio::test(start_paused = true)]
@@ -214,14 +226,11 @@ async fn what_a_proxy_answers_to_a_read_says_nothing_of_the_pod() {
     ];
     for answers in answers {
         let embedded = without_kubelet();
+        // Each pod is read then.
         embedded
             .faults()
             .add(Rule::new(Fault::Forbidden).verb(Verb::List));
-        let proxy = Proxy::new(3, answers);
-        let (outcome, _) = run_for_a_minute(&proxy.cluster(&embedded), &embedded).await;
-        assert_eq!(outcome.verdict.cause, Cause::Completed);
-        assert_eq!(proxy.answered(), 3);
-        assert_eq!(names(&embedded).await, [""; 0]);
+        succeeds_behind(&Proxy::new(3, answers), &embedded).await;
     }
 }
 
@@ -246,34 +255,18 @@ async fn what_a_proxy_answers_to_a_delete_leaves_no_pod_behind() {
         },
     ];
     for answers in answers {
-        let embedded = without_kubelet();
-        let proxy = Proxy::new(2, answers);
-        let (outcome, _) = run_for_a_minute(&proxy.cluster(&embedded), &embedded).await;
-        assert_eq!(outcome.verdict.cause, Cause::Completed);
-        assert_eq!(proxy.answered(), 2);
-        assert_eq!(names(&embedded).await, [""; 0]);
+        succeeds_behind(&Proxy::new(2, answers), &without_kubelet()).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_page_in_answer_to_the_create_is_no_answer() {
-    for code in [404, 409] {
-        let embedded = without_kubelet();
-        let answers: Answers = if code == 404 {
-            |request| {
-                (request.method() == Method::POST && request.uri().path() == PODS)
-                    .then(|| page(404))
-            }
-        } else {
-            |request| {
-                (request.method() == Method::POST && request.uri().path() == PODS)
-                    .then(|| page(409))
-            }
-        };
-        let proxy = Proxy::new(2, answers);
-        let (outcome, _) = run_for_a_minute(&proxy.cluster(&embedded), &embedded).await;
-        assert_eq!(outcome.verdict.cause, Cause::Completed);
-        assert_eq!(proxy.answered(), 2);
+    let answers: [Answers; 2] = [
+        |request| is_create(request).then(|| page(404)),
+        |request| is_create(request).then(|| page(409)),
+    ];
+    for answers in answers {
+        succeeds_behind(&Proxy::new(2, answers), &without_kubelet()).await;
     }
 }
 
