@@ -9,6 +9,7 @@
 //!   - [`cluster`]: all that talks to an API server;
 //!   - [`pod_view`] -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container): a Pod's status
 //!     becomes a verdict, by the table in [`cause`];
+//! - [`pod_check`]: what every cluster would refuse of a Pod, before there is one;
 //! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
 //! - `quantity`: amounts as Kubernetes writes them, for quotas and for the embedded cluster;
 //! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
@@ -31,6 +32,7 @@ pub mod name;
 pub mod overlay;
 pub mod owner;
 pub mod packed;
+pub mod pod_check;
 pub mod pod_view;
 #[cfg(feature = "python")]
 mod python;

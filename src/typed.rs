@@ -18,17 +18,16 @@ pub fn typed<T: DeserializeOwned + Serialize>(path: &str, value: Value) -> Resul
     // Every round renames the keys that the type did not know as they were written.
     for _ in 0..8 {
         let parsed: T = serde_json::from_value(value.clone())
-            .map_err(|error| invalid(path, error.to_string()))?;
+            .map_err(|error| invalid(path, without_values(&error)))?;
         let kept =
             serde_json::to_value(&parsed).map_err(|error| invalid(path, error.to_string()))?;
-        if let Some(lost) = lost_key(&value, &kept, path)
-            && !lost.ends_with_snake_case()
-        {
-            return Err(invalid(&lost.path, "there is no such field".to_owned()));
+        let unknown = unknown_fields::<T>(&value, &kept, path);
+        if let Some(field) = unknown.iter().find(|field| !is_snake_case(field)) {
+            return Err(no_such_field(field));
         }
         if !rename_lost(&mut value, &kept) {
-            return match unknown_of_no_value::<T>(&value, &kept, path) {
-                Some(unknown) => Err(invalid(&unknown, "there is no such field".to_owned())),
+            return match unknown.first() {
+                Some(field) => Err(no_such_field(field)),
                 None => Ok(parsed),
             };
         }
@@ -36,62 +35,45 @@ pub fn typed<T: DeserializeOwned + Serialize>(path: &str, value: Value) -> Resul
     Err(invalid(path, "its fields are nested too deeply".to_owned()))
 }
 
-struct Lost {
-    path: String,
-    key: String,
-}
-
-impl Lost {
-    fn ends_with_snake_case(&self) -> bool {
-        self.key.contains('_')
+/// What serde says of a value of the wrong kind, without the value, which may be a secret of the site:
+/// `invalid type: string "x", expected a sequence`.
+pub(crate) fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((met, expected)) if met.starts_with("invalid ") => {
+            let kind = met.split(['"', '`']).next().unwrap_or_default();
+            format!("{}, expected {expected}", kind.trim_end())
+        }
+        _ => text,
     }
 }
 
-/// The first key that was given and is not kept. Empty lists and objects may go, as far as this can tell: Kubernetes reads
-/// them as absent.
-fn lost_key(given: &Value, kept: &Value, path: &str) -> Option<Lost> {
-    match (given, kept) {
-        (Value::Object(given), Value::Object(kept)) => given.iter().find_map(|(key, value)| {
-            let path = format!("{path}.{key}");
-            match kept.get(key) {
-                Some(kept) => lost_key(value, kept, &path),
-                None if is_empty(value) && !key.contains('_') => None,
-                None => Some(Lost {
-                    path,
-                    key: key.clone(),
-                }),
-            }
-        }),
-        (Value::Array(given), Value::Array(kept)) => given
-            .iter()
-            .zip(kept)
-            .enumerate()
-            .find_map(|(at, (given, kept))| lost_key(given, kept, &format!("{path}[{at}]"))),
-        _ => None,
-    }
-}
-
-/// The first key with an empty value that `T` does not have. `T` keeps no empty value of a field that it has either; but
-/// there a value of another kind is an error, and for a field that it does not have anything will do.
-fn unknown_of_no_value<T: DeserializeOwned>(
+/// The fields of `given` that `T` does not have; `kept` is what `T` made of it.
+pub(crate) fn unknown_fields<T: DeserializeOwned>(
     given: &Value,
     kept: &Value,
     path: &str,
-) -> Option<String> {
+) -> Vec<String> {
     let mut lost = Vec::new();
-    lost_empty(given, kept, "", path, &mut lost);
-    let unknown = lost.into_iter().find(|(pointer, _)| {
-        let mut other = given.clone();
-        if let Some(value) = other.pointer_mut(pointer) {
-            *value = Value::Bool(true);
-        }
-        serde_json::from_value::<T>(other).is_ok()
-    });
-    unknown.map(|(_, path)| path)
+    collect_lost(given, kept, "", path, &mut lost);
+    lost.retain(|(pointer, _)| is_unknown::<T>(given, pointer));
+    lost.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Collects the keys whose empty values were not kept: as JSON pointers, and as errors name them.
-fn lost_empty(
+/// Whether `T` does not have the field that it did not keep. It keeps no empty value of a field that it has either, since
+/// Kubernetes reads those as absent; but there a value of another kind is an error, and for a field that it does not have
+/// anything will do.
+fn is_unknown<T: DeserializeOwned>(given: &Value, pointer: &str) -> bool {
+    let mut other = given.clone();
+    match other.pointer_mut(pointer) {
+        Some(value) if is_empty(value) => *value = Value::Bool(true),
+        _ => return true,
+    }
+    serde_json::from_value::<T>(other).is_ok()
+}
+
+/// Collects the keys that were not kept: as JSON pointers, and as errors name them.
+fn collect_lost(
     given: &Value,
     kept: &Value,
     pointer: &str,
@@ -104,7 +86,7 @@ fn lost_empty(
                 let path = format!("{path}.{key}");
                 let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
                 match kept.get(key) {
-                    Some(kept) => lost_empty(value, kept, &pointer, &path, lost),
+                    Some(kept) => collect_lost(value, kept, &pointer, &path, lost),
                     None => lost.push((pointer, path)),
                 }
             }
@@ -112,11 +94,16 @@ fn lost_empty(
         (Value::Array(given), Value::Array(kept)) => {
             for (at, (given, kept)) in given.iter().zip(kept).enumerate() {
                 let (pointer, path) = (format!("{pointer}/{at}"), format!("{path}[{at}]"));
-                lost_empty(given, kept, &pointer, &path, lost);
+                collect_lost(given, kept, &pointer, &path, lost);
             }
         }
         _ => {}
     }
+}
+
+/// Whether the last key of a path is written as Python writes it.
+fn is_snake_case(path: &str) -> bool {
+    path.rsplit('.').next().is_some_and(|key| key.contains('_'))
 }
 
 /// Renames lost `snake_case` keys to camelCase; false when there were none.
@@ -176,7 +163,7 @@ pub(crate) fn camel_case(key: &str) -> String {
     })
 }
 
-fn without_nulls(value: Value) -> Value {
+pub(crate) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(map) => map
             .into_iter()
@@ -191,6 +178,10 @@ fn without_nulls(value: Value) -> Value {
 fn is_empty(value: &Value) -> bool {
     matches!(value, Value::Object(map) if map.is_empty())
         || matches!(value, Value::Array(list) if list.is_empty())
+}
+
+fn no_such_field(path: &str) -> Error {
+    invalid(path, "there is no such field".to_owned())
 }
 
 fn invalid(path: &str, problem: String) -> Error {

@@ -107,6 +107,22 @@ fn an_empty_value_of_a_field_that_there_is_means_what_kubernetes_says_it_means()
 }
 
 #[test]
+fn a_value_of_a_wrong_kind_is_told_by_its_kind_alone() {
+    for (value, kind) in [
+        (json!("hunter2, expected"), "string"),
+        (json!(271_828), "integer"),
+        (json!(true), "boolean"),
+        (json!(["hunter2"]), "sequence"),
+    ] {
+        let error = request(json!({"extra_pod_config": {"nodeSelector": value}})).unwrap_err();
+        assert_eq!(
+            error,
+            format!("extra_pod_config: invalid type: {kind}, expected a map")
+        );
+    }
+}
+
+#[test]
 fn a_misspelt_field_is_an_error_and_not_dropped() {
     let error = request(
         json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimNmae": "grader"}}]}),

@@ -21,6 +21,7 @@ __all__ = [
     "api_request",
     "autograde_pod_name",
     "build_pod",
+    "check_pod",
     "check_request",
     "completed",
     "configured_image",
@@ -507,6 +508,13 @@ def check_request(request: Mapping[str, Any]) -> None:
     """Check parts of what `build_pod` takes, each by itself; neither name nor image is needed.
 
     Raises `InvalidPodError`, which names the part and the entry.
+    """
+
+def check_pod(pod: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Say what every cluster would refuse of a Pod as it is to be sent, in Kubernetes 1.34's words.
+
+    Gives fields, as in ``spec.containers[0].image``, and their problems; None for a field that
+    Kubernetes does not have. Raises `InvalidPodError` for what is no plain data.
     """
 
 def completed() -> Verdict:

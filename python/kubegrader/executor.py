@@ -35,14 +35,12 @@ from . import hooks, old_traits, overrides, results
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .database import give_back_connection
-from .exceptions import InvalidPodError
 from .executor_traits import ExecutorTraits
 from .explain import explain, explain_misconfigured
 from .output_folder import OutputFolder
 from .pod import GraderPod
 from .pod_request import pod_name, pod_request
 from .pod_traits import _get_image_name
-from .quoted_values import without_values
 
 if TYPE_CHECKING:
     from ._core import Outcome, RunOptions, Verdict
@@ -163,10 +161,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         return self.create_env()
 
     def _make_pod_before_hook(self) -> dict[str, Any]:
-        try:
-            return build_pod(pod_request(self))
-        except InvalidPodError as error:
-            raise without_values(error) from None
+        return build_pod(pod_request(self))
 
     def _make_pod(self) -> dict[str, Any]:
         """Make the pod's manifest and show it to the hook."""

@@ -19,7 +19,6 @@ from .hooks import plain
 from .name_rules import subdomain_fault
 from .old_traits import OldTraits
 from .pod_traits import PodTraits
-from .quoted_values import without_values
 from .run_traits import RunTraits
 from .tolerations import faults, tolerations
 
@@ -36,7 +35,7 @@ def _check(trait: str, part: str, value: Any, written: str | None = None) -> Non
     try:
         check_request({part: plain(value)})
     except InvalidPodError as error:
-        told = str(without_values(error))
+        told = str(error)
         field = part if written is None else written
         told = trait + told.removeprefix(field) if told.startswith(field) else f"{trait}: {told}"
         raise _misfit(trait, told) from None

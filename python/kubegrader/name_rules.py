@@ -1,4 +1,4 @@
-"""Kubernetes' rules for names, keys and labels' values, in the core's words."""
+"""Kubernetes' rules for names and labels, in the core's words."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ _PART = re.compile(r'^\w+(?:(?:, key |\[)"(?:[^"\\]|\\.)*"\]?)?: ')
 def label_fault(key: str, value: str) -> str | None:
     """Say why a label cannot be; None where it can."""
     return _fault({"labels": {key: value}})
-
-
-def annotation_fault(key: str) -> str | None:
-    """Say why an annotation cannot have a key; None where it can."""
-    return _fault({"annotations": {key: ""}})
 
 
 def subdomain_fault(name: str) -> str | None:

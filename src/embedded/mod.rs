@@ -46,6 +46,7 @@ mod pod_status;
 mod process;
 mod protobuf;
 mod record;
+pub(crate) mod refusal;
 mod resource;
 mod sandbox;
 mod selector;

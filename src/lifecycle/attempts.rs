@@ -10,14 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::other_attempts::{Beginning, settle};
 use super::{Outcome, RunOptions, Stop, attempt};
+use crate::cause::Cause;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::packed::Packed;
 use crate::step::Steps;
 
-/// The pause before the second attempt; it doubles with each further one. A node that has just refused a pod would
-/// refuse the next one too.
+/// The pause before the second attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The same after a node refused a pod or drove it out. The scheduler hears why with the kubelet's next word of its node,
+/// which is due every 10 s (`nodeStatusUpdateFrequency`); until then it sends the next pod there too, to be refused as well.
+const PAUSE_OF_A_NODE: Duration = Duration::from_secs(20);
 
 type Prepare = dyn Fn(u32) -> BoxFuture<'static, Result<()>> + Send + Sync;
 
@@ -71,12 +74,15 @@ pub fn run(
             }
         }
         loop {
-            match attempt(cluster, &mut manifest, &options, steps, &stop).await {
+            let cause = match attempt(cluster, &mut manifest, &options, steps, &stop).await {
                 Err(Error::Lost { verdict, .. })
-                    if verdict.retryable() && options.attempt < last => {}
+                    if verdict.retryable() && options.attempt < last =>
+                {
+                    verdict.cause
+                }
                 ended => return ended,
-            }
-            pause(options.attempt - first, &stop.cancel).await;
+            };
+            pause(&cause, options.attempt - first, &stop.cancel).await;
             Arc::make_mut(&mut options).attempt += 1;
             options.prepare().await?;
             manifest = original
@@ -98,8 +104,13 @@ impl RunOptions {
 }
 
 /// Returns at once when the run is cancelled; the next attempt then ends before it begins.
-async fn pause(attempts_before: u32, cancel: &CancellationToken) {
-    let pause = FIRST_PAUSE * 2_u32.saturating_pow(attempts_before.min(5));
+async fn pause(cause: &Cause, attempts_before: u32, cancel: &CancellationToken) {
+    let first = match cause {
+        // What has no row of its own is mostly a node's word, such as `OutOfcpu`.
+        Cause::Evicted | Cause::UnexpectedAdmissionError | Cause::Other(_) => PAUSE_OF_A_NODE,
+        _ => FIRST_PAUSE,
+    };
+    let pause = first * 2_u32.saturating_pow(attempts_before.min(5));
     let jittered = pause.mul_f64(rand::random_range(0.5..1.0));
     tokio::select! {
         () = tokio::time::sleep(jittered) => {}

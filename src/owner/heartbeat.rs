@@ -37,10 +37,12 @@ const IDLE: Duration = Duration::from_mins(1);
 /// How long the end of the process waits for its deletion.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// The Lease of this process in one namespace.
+/// The Lease of this process in one namespace, as one connection needs it: others of this process may share it.
 #[derive(Debug)]
 pub struct Heartbeat {
     connection: Weak<Connection>,
+    process: Weak<Process>,
+    server: String,
     namespace: String,
     owner: String,
     claim: Claim,
@@ -48,6 +50,8 @@ pub struct Heartbeat {
     /// Runs that are under way.
     running: AtomicUsize,
     beats: AtomicBool,
+    /// Whether the Lease is there for it, or is about to be.
+    needs: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -104,9 +108,15 @@ impl Beat {
 }
 
 impl Heartbeat {
-    pub(super) fn new(connection: &Arc<Connection>, namespace: &str, process: &Process) -> Self {
+    pub(super) fn new(
+        connection: &Arc<Connection>,
+        namespace: &str,
+        process: &Arc<Process>,
+    ) -> Self {
         Self {
             connection: Arc::downgrade(connection),
+            process: Arc::downgrade(process),
+            server: connection.server().to_owned(),
             namespace: namespace.to_owned(),
             owner: process.id().to_owned(),
             // What needs no request: the Lease itself is the proof for those who are elsewhere.
@@ -119,7 +129,20 @@ impl Heartbeat {
             state: Mutex::new(State::Absent),
             running: AtomicUsize::new(0),
             beats: AtomicBool::new(false),
+            needs: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the same Lease is there for both: another connection of this process needs it as well.
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        other.needs.load(Ordering::SeqCst)
+            && self.namespace == other.namespace
+            && self.server == other.server
+    }
+
+    /// Says that this connection needs the Lease no more, under the lock of [`Process::is_last`].
+    pub(super) fn leave(&self) {
+        self.needs.store(false, Ordering::SeqCst);
     }
 
     /// Whether the Lease is there and fresh; `None` where there can be none.
@@ -130,11 +153,14 @@ impl Heartbeat {
             State::Held(_, renewed) if renewed.elapsed() < FRESH => return Some(true),
             _ => {}
         }
+        // Before the request, so that no other connection takes the Lease away meanwhile.
+        self.needs.store(true, Ordering::SeqCst);
         // Boxed: thousands of runs may wait here for the one that renews it.
         match Box::pin(self.renew(&mut state, connection)).await {
             Ok(()) => Some(true),
             Err(Failure::Refused(status)) if matches!(status.code, 403 | 404) => {
                 *state = State::Off;
+                self.leave();
                 if status.code == 403 {
                     steps.of_namespace(&self.namespace).info(
                         "Leases are forbidden here, so that another machine cannot find out that this process is gone \
@@ -170,7 +196,11 @@ impl Heartbeat {
                 }
                 Err(Failure::Refused(status)) if status.code == 409 => {
                     let leases: Api<Lease> = Api::namespaced(connection.client(), &self.namespace);
-                    known = Some(once(leases.get(&self.name())).await?);
+                    known = match once(leases.get(&self.name())).await {
+                        // It has been deleted since.
+                        Err(Failure::Refused(status)) if status.code == 404 => None,
+                        found => Some(found?),
+                    };
                 }
                 Err(Failure::Refused(status)) if status.code == 404 && known.is_some() => {
                     known = None;
@@ -265,7 +295,15 @@ impl Heartbeat {
         if self.running.load(Ordering::SeqCst) > 0 {
             return false;
         }
-        if matches!(&*state, State::Held(..))
+        let is_held = matches!(&*state, State::Held(..));
+        if is_held {
+            *state = State::Absent;
+        }
+        if is_held
+            && self
+                .process
+                .upgrade()
+                .is_none_or(|process| process.is_last(self))
             && let Some(connection) = self.connection.upgrade()
         {
             let leases: Api<Lease> = Api::namespaced(connection.client(), &self.namespace);
@@ -273,7 +311,6 @@ impl Heartbeat {
             let (name, params) = (self.name(), DeleteParams::default());
             let deleting = leases.delete(&name, &params);
             let _ = timeout(ENDING, deleting).await;
-            *state = State::Absent;
         }
         self.beats.store(false, Ordering::SeqCst);
         true

@@ -50,7 +50,7 @@ impl Owners {
         &self,
         connection: &Arc<Connection>,
         namespace: &str,
-        process: &Process,
+        process: &Arc<Process>,
     ) -> Arc<Heartbeat> {
         let mut all = locked(&self.heartbeats);
         let heartbeat = all.entry(namespace.to_owned()).or_insert_with(|| {

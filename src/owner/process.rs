@@ -124,6 +124,14 @@ impl Process {
         heartbeats.push(Arc::downgrade(heartbeat));
     }
 
+    /// Notes that a connection needs its Lease no more; whether no other of this process does.
+    pub(super) fn is_last(&self, heartbeat: &Heartbeat) -> bool {
+        let heartbeats = locked(&self.heartbeats);
+        heartbeat.leave();
+        let mut others = heartbeats.iter().filter_map(Weak::upgrade);
+        !others.any(|other| heartbeat.shares_with(&other))
+    }
+
     /// Deletes the Leases of this process, at its end; a run that is still under way keeps its own.
     pub async fn end(&self) {
         let heartbeats: Vec<_> = locked(&self.heartbeats)

@@ -49,7 +49,7 @@ pub(super) fn value(data: &Bound<'_, PyAny>, field: &str) -> PyResult<Value> {
             py,
             Error::InvalidPod {
                 field: field.to_owned(),
-                problem: error.to_string(),
+                problem: format!("it holds something that is no JSON, such as NaN: {error}"),
             },
         )
     })

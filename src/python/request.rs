@@ -10,7 +10,9 @@ use crate::cause::Cause;
 use crate::error::Error;
 use crate::image;
 use crate::name;
+use crate::pod_check;
 use crate::request::Request;
+use crate::typed::without_values;
 use crate::verdict::{Phase, Verdict};
 
 /// The image that a course's image config names for an assignment, if it does.
@@ -59,11 +61,21 @@ pub(super) fn check_request(request: &Bound<'_, PyAny>) -> PyResult<()> {
         .map_err(|error| errors::from(request.py(), error))
 }
 
+/// What every cluster would refuse of a Pod: fields and their problems, `None` for a field that is not known.
+#[pyfunction]
+pub(super) fn check_pod(pod: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Option<String>)>> {
+    let faults = pod_check::faults(&convert::value(pod, "pod")?);
+    Ok(faults
+        .into_iter()
+        .map(|fault| (fault.field, fault.problem))
+        .collect())
+}
+
 fn read(request: &Bound<'_, PyAny>) -> PyResult<Request> {
     serde_json::from_value(convert::value(request, "request")?).map_err(|error| {
         let error = Error::InvalidPod {
             field: "request".to_owned(),
-            problem: error.to_string(),
+            problem: without_values(&error),
         };
         errors::from(request.py(), error)
     })

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import kubegrader
@@ -86,6 +87,24 @@ def test_a_lease_is_shared_by_all_submissions_of_a_process(
     # One create; a renewal every 20 seconds, should this take longer.
     assert 1 <= requests["lease"] <= 3
     assert (requests["get"], requests["watch"]) == (0, 1)
+
+
+def test_a_lease_stays_while_any_connection_of_the_process_needs_it(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    idle, busy = (kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace) for _ in range(2))
+    # Longer than an idle connection keeps the Lease for its next pod.
+    run = busy.submit(script(image, "sleep 100"))
+    until(lambda: leases(api, namespace))
+    idle.run(script(image, "true"))
+    coordination = client.CoordinationV1Api(api.api_client)
+    uids = set()
+    while not run.done:
+        [lease] = coordination.list_namespaced_lease(namespace).items
+        uids.add(lease.metadata.uid)
+        time.sleep(0.5)
+    assert run.wait().phase == "Succeeded"
+    assert len(uids) == 1
 
 
 def test_a_pod_of_another_machines_living_process_is_not_adopted(

@@ -19,6 +19,8 @@ c.RequestHandlerConfig.autograde_executor_class = KubeAutogradeExecutor
 c.KubeAutogradeExecutor.volume = {"name": "data", "persistentVolumeClaim": {"claimName": "g"}}
 """
 
+NAMELESS = "metadata.name: Required value: name or generateName is required"
+
 
 def check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, **traits: bool
@@ -32,23 +34,51 @@ def check(
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ("return {}", "pod.metadata.name: the pod has no name"),
-        ("return p.spec", "pod.metadata.name: the pod has no name"),
-        ("p.metadata.name = None", "pod.metadata.name: the pod has no name"),
-        ("p.metadata.name = 'A_b'", "pod.metadata.name: a lowercase RFC 1123 subdomain"),
-        ("p.spec = None", "pod.spec.containers: a pod needs at least one container"),
-        ("p.spec.containers = []", "pod.spec.containers: a pod needs at least one container"),
-        ("p.spec.restart_policy = 'Always'", "pod.spec.restartPolicy: it must be 'Never'"),
-        ("p.metadata.labels = {'bad key!': 'x'}", "pod.metadata.labels: key 'bad key!': name part"),
-        ("p.metadata.labels = {'a': 'x y'}", "pod.metadata.labels: value of 'a': a valid label"),
-        ("p.metadata.annotations = {'a/b/c': ''}", "pod.metadata.annotations: key 'a/b/c'"),
+        ("return {}", f"pod.{NAMELESS}"),
+        ("return p.spec", f"pod.{NAMELESS}"),
+        ("p.metadata.name = None", f"pod.{NAMELESS}"),
+        (
+            "p.metadata.name = 'A_b'",
+            'pod.metadata.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain',
+        ),
+        ("p.spec = None", "pod.spec.containers: Required value"),
+        ("p.spec.containers = []", "pod.spec.containers: Required value"),
+        ("p.spec.containers[0].image = ''", "pod.spec.containers[0].image: Required value"),
+        (
+            "p.spec.containers[0].volume_mounts[0].name = 'dta'",
+            'pod.spec.containers[0].volumeMounts[0].name: Not found: "dta"',
+        ),
+        (
+            "p.spec.containers.append(p.spec.containers[0])",
+            'pod.spec.containers[1].name: Duplicate value: "autograde"',
+        ),
+        (
+            "p.spec.containers[0].resources = {'limits': {'cpu': 'many'}}",
+            'pod.spec: Pod in version "v1" cannot be handled as a Pod: quantities must match',
+        ),
+        (
+            "p.spec.restart_policy = 'Always'",
+            'pod.spec.restartPolicy: a pod with "Always" never ends; use "Never" (the default',
+        ),
+        (
+            "p.metadata.labels = {'bad key!': 'x'}",
+            'pod.metadata.labels: Invalid value: "bad key!": name part must consist of',
+        ),
+        (
+            "p.metadata.labels = {'a': 'x y'}",
+            'pod.metadata.labels: Invalid value: "x y": a valid label must be an empty string or',
+        ),
+        (
+            "p.metadata.annotations = {'a/b/c': ''}",
+            'pod.metadata.annotations: Invalid value: "a/b/c": a qualified name must consist of',
+        ),
         (
             "return {'metadata': {'name': 'a', 'annotations': ['a']}, 'spec': p.spec}",
-            "pod.metadata.annotations: it must be an object",
+            "pod.metadata.annotations: invalid type: sequence, expected a map",
         ),
         (
             "return {'metadata': {'name': 'a', 'labels': {'a': 5}}, 'spec': p.spec}",
-            "pod.metadata.labels: key and value of 'a' must be strings",
+            "pod.metadata.labels.a: invalid type: integer, expected a string",
         ),
         (
             "return p.to_dict()",
@@ -58,19 +88,23 @@ def check(
             "return {'spec': {'containers': [{'name': 'a', 'image_pull_policy': 'Never'}]}}",
             "pod.spec.containers[0].image_pull_policy: there is no such field; Kubernetes writes",
         ),
-        ("return {'kind': 'Job', 'metadata': {'name': 'a'}, 'spec': {}}", "pod.kind: it must be"),
         (
-            "return {'spec': {'containers': [{}], 'activeDeadlineSeconds': 'soon'}}",
-            "pod.spec: invalid type: string, expected i64",
+            "return {'kind': 'Job', 'metadata': {'name': 'a'}, 'spec': {}}",
+            'pod.kind: it must be "Pod"',
         ),
         (
-            "return {'spec': {'containers': [{'env': [{'name': 'A', 'value': 5}]}]}}",
-            "pod.spec: invalid type: integer, expected a string",
+            "return {'spec': {'containers': [{'name': 'a'}], 'activeDeadlineSeconds': 'soon'}}",
+            "pod.spec.activeDeadlineSeconds: invalid type: string, expected i64",
+        ),
+        (
+            "return {'spec': {'containers': [{'name': 'a', 'env': [{'name': 'A', 'value': 5}]}]}}",
+            "pod.spec.containers[0].env[0].value: invalid type: integer, expected a string",
         ),
         (
             "return {'metadata': 'a', 'spec': ['a']}",
             "pod.metadata: it must be an object\nerror: pod.spec: it must be an object",
         ),
+        ("return {'spec': {'priority': float('nan')}}", "pod: it holds something that is no JSON"),
     ],
 )
 def test_a_pod_of_a_hook_that_no_grading_can_create_is_an_error(
@@ -89,6 +123,7 @@ def test_keys_that_the_site_chooses_may_hold_underscores(
         "def hook(l, a, p):\n"
         "    p.metadata.labels = {'a_b': 'c_d'}\n"
         "    p.spec.node_selector = {'pool_of': 'x_y'}\n"
+        "    p.spec.volumes[0].persistent_volume_claim = None\n"
         "    p.spec.volumes[0].csi = {'driver': 'd', 'volumeAttributes': {'my_key': 'v'}}\n"
         "    p.spec.containers[0].resources = {'limits': {'example.com/my_gpu': '1'}}\n"
         "    return p\n"
@@ -135,7 +170,7 @@ def test_the_printed_pod_names_the_namespace_that_is_set(
 def test_a_field_that_a_newer_cluster_may_know_is_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    container = "{'newField': 5, 'resources': {'limits': {'cpu': 1}}}"
+    container = "{'name': 'c', 'image': 'i', 'newField': 5, 'resources': {'limits': {'cpu': 1}}}"
     pod = f"{{'metadata': {{'name': 'a'}}, 'spec': {{'containers': [{container}]}}}}"
     hook = f"c.KubeAutogradeExecutor.pre_spawn_hook = lambda *_: {pod}\n"
     code, _, err = check(tmp_path, capsys, hook)

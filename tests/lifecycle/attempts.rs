@@ -225,8 +225,8 @@ async fn a_run_that_is_cancelled_between_two_attempts_makes_no_further_pod() {
     assert_eq!(left(&embedded).await, 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_pause_before_an_attempt_doubles() {
+/// The pauses between four attempts whose pods all get this status.
+async fn pauses_after(status: Value) -> Vec<Duration> {
     let embedded = without_kubelet();
     let cluster = Cluster::with_client(embedded.client("default"), "in-process");
     let times = Arc::new(Mutex::new(vec![Instant::now()]));
@@ -245,16 +245,47 @@ async fn the_pause_before_an_attempt_doubles() {
     let manifest = Manifest::new(pod).unwrap();
     let (steps, cancel) = (Steps::default(), CancellationToken::new());
     let running = run(&cluster, manifest, options, &steps, cancel);
-    let (ended, _) = tokio::join!(running, play(embedded.clone(), vec![evicted(); 4]));
+    let (ended, _) = tokio::join!(running, play(embedded.clone(), vec![status; 4]));
     assert!(matches!(ended, Err(Error::Lost { .. })), "{ended:?}");
     let times = times.lock().unwrap();
-    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // A second, two and four, with jitter between the half and the whole of each, and some milliseconds for the pod.
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// Each between the least, in seconds, and its double, with some milliseconds for the pod.
+fn assert_pauses(pauses: &[Duration], least: [f64; 3]) {
     assert_eq!(pauses.len(), 3);
-    for (pause, least) in pauses.iter().zip([500, 1000, 2000]) {
-        let least = Duration::from_millis(least);
+    for (pause, least) in pauses.iter().zip(least) {
+        let least = Duration::from_secs_f64(least);
         let most = least * 2 + Duration::from_millis(100);
         assert!((least..most).contains(pause), "{pauses:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pause_before_an_attempt_doubles() {
+    assert_pauses(&pauses_after(Value::Null).await, [0.5, 1.0, 2.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_nodes_refusal_the_scheduler_has_time_to_hear_of_it() {
+    for (reason, message) in [
+        // As tests/statuses/{evicted-at-admission,evicted-node-pressure,kubelet-out-of-cpu}.json.
+        (
+            "Evicted",
+            "Pod was rejected: The node had condition: [MemoryPressure]. ",
+        ),
+        ("Evicted", "The node was low on resource: memory. "),
+        (
+            "OutOfcpu",
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 64000, used: 0, capacity: 2000",
+        ),
+        (
+            "UnexpectedAdmissionError",
+            "Pod was rejected: Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1, Available: 0, which is unexpected",
+        ),
+    ] {
+        let refused = json!({"phase": "Failed", "reason": reason, "message": message});
+        assert_pauses(&pauses_after(refused).await, [10.0, 20.0, 40.0]);
     }
 }
 
