@@ -173,18 +173,21 @@ def test_the_proxy_of_the_kubeconfig_leads_to_the_cluster_whatever_the_environme
     assert set(proxy.asked) == {"CONNECT cluster.invalid:6443 HTTP/1.1"}
 
 
+# The proxy's own address, since what counts is the cluster's, and another port of its.
+@pytest.mark.parametrize("spared", ["127.0.0.1,localhost", "cluster.invalid:443,*.other.invalid"])
 def test_the_proxy_of_the_environment_leads_to_the_cluster(
-    proxy: Tunnels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    proxy: Tunnels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spared: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address(proxy))
-    # The proxy's own address: what counts is the cluster's.
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("NO_PROXY", spared)
     cluster = far(proxy, tmp_path / "config")
     assert cluster.run(script("busybox", "echo hi")).logs == "hi\n"
     assert proxy.asked
 
 
-@pytest.mark.parametrize("spared", ["cluster.invalid", ".invalid"])
+@pytest.mark.parametrize(
+    "spared", ["cluster.invalid", ".invalid", "*.invalid", "a.b, cluster.invalid:6443"]
+)
 def test_what_no_proxy_names_is_reached_without_a_proxy(
     proxy: Tunnels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spared: str
 ) -> None:
