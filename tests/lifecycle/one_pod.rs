@@ -360,22 +360,19 @@ async fn an_exit_code_waits_for_the_phase_which_may_acquit_the_student() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_cancelled_run_deletes_its_pod_even_while_the_answer_to_its_create_is_lost() {
-    let embedded = without_kubelet();
-    let faults = [Rule::new(Fault::ResetAfter).verb(Verb::Create).times(1)];
-    let cluster = cluster(&embedded, faults);
+/// Cancels a run as soon as its pod is there.
+async fn assert_cancelled_without_a_pod(embedded: &EmbeddedCluster, cluster: &Cluster) {
     let cancel = CancellationToken::new();
     let steps = Steps::default();
     let running = run(
-        &cluster,
+        cluster,
         manifest(json!({})),
         RunOptions::default(),
         &steps,
         cancel.clone(),
     );
     let cancelling = async {
-        while pods(&embedded).await.is_empty() {
+        while pods(embedded).await.is_empty() {
             sleep(Duration::from_millis(20)).await;
         }
         cancel.cancel();
@@ -385,7 +382,14 @@ async fn a_cancelled_run_deletes_its_pod_even_while_the_answer_to_its_create_is_
         matches!(outcome, Err(Error::Cancelled { .. })),
         "{outcome:?}"
     );
-    assert_eq!(pods(&embedded).await, Vec::<Value>::new());
+    assert_eq!(pods(embedded).await, Vec::<Value>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_deletes_its_pod_even_while_the_answer_to_its_create_is_lost() {
+    let embedded = without_kubelet();
+    let faults = [Rule::new(Fault::ResetAfter).verb(Verb::Create).times(1)];
+    assert_cancelled_without_a_pod(&embedded, &cluster(&embedded, faults)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,28 +399,7 @@ async fn a_create_that_is_given_up_leaves_no_pod_although_it_was_applied() {
         Rule::new(Fault::ResetAfter).verb(Verb::Create).times(1),
         Rule::new(Fault::Refused).verb(Verb::Get).times(3),
     ];
-    let cluster = cluster(&embedded, faults);
-    let cancel = CancellationToken::new();
-    let steps = Steps::default();
-    let running = run(
-        &cluster,
-        manifest(json!({})),
-        RunOptions::default(),
-        &steps,
-        cancel.clone(),
-    );
-    let cancelling = async {
-        while pods(&embedded).await.is_empty() {
-            sleep(Duration::from_millis(20)).await;
-        }
-        cancel.cancel();
-    };
-    let (outcome, ()) = tokio::join!(running, cancelling);
-    assert!(
-        matches!(outcome, Err(Error::Cancelled { .. })),
-        "{outcome:?}"
-    );
-    assert_eq!(pods(&embedded).await, Vec::<Value>::new());
+    assert_cancelled_without_a_pod(&embedded, &cluster(&embedded, faults)).await;
 }
 
 #[tokio::test(start_paused = true)]
