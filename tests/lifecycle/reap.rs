@@ -1,4 +1,6 @@
 //! The reaper deletes the pods whose owner is proven to be gone, and no others.
+//!
+//! None is called p: the tests beside these have runs with pods of that name, and a reaper leaves what its own process wants.
 
 use axum::body::Body;
 use axum::http::{Method, Request, header::CONTENT_TYPE};
@@ -139,13 +141,13 @@ async fn a_dry_run_deletes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_is_adopted_between_list_and_delete_is_not_hit() {
     let embedded = without_kubelet();
-    create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    create(&embedded.router(), &owned("q", "a", &claim(&dead()))).await;
     let living = claim(&Identity::of_this_process().unwrap());
     let adopted = json!({"metadata": {
         "labels": {"kubegrader.io/owner": "b"},
         "annotations": {"kubegrader.io/owner-claim": living.to_string()},
     }});
-    let adoption = Request::patch(format!("{PODS}/p"))
+    let adoption = Request::patch(format!("{PODS}/q"))
         .header(CONTENT_TYPE, "application/merge-patch+json")
         .body(Body::from(adopted.to_string()))
         .unwrap();
@@ -153,15 +155,15 @@ async fn a_pod_that_is_adopted_between_list_and_delete_is_not_hit() {
     let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
     assert_eq!(report[0].1, Action::Left, "{report:?}");
     assert_eq!(door.count(&Method::DELETE, ""), 1);
-    assert_eq!(names(&embedded).await, ["p"]);
+    assert_eq!(names(&embedded).await, ["q"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pod_whose_status_changes_between_list_and_delete_goes_all_the_same() {
     let embedded = without_kubelet();
-    create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    create(&embedded.router(), &owned("q", "a", &claim(&dead()))).await;
     let status = json!({"status": {"message": "changed"}});
-    let change = Request::patch(format!("{PODS}/p/status"))
+    let change = Request::patch(format!("{PODS}/q/status"))
         .header(CONTENT_TYPE, "application/merge-patch+json")
         .body(Body::from(status.to_string()))
         .unwrap();
@@ -215,7 +217,7 @@ async fn a_finished_pod_of_an_unknown_owner_goes_after_its_time_by_the_servers_c
 async fn a_pod_that_promises_a_lease_is_left_where_leases_cannot_be_read() {
     let embedded = without_kubelet();
     let promising = json!({"process": far(), "lease": true});
-    create(&embedded.router(), &owned("p", "a", &promising)).await;
+    create(&embedded.router(), &owned("q", "a", &promising)).await;
     for door in [
         Door::default(),
         Door::default().forbid(Method::GET, "/leases"),
@@ -277,7 +279,7 @@ async fn a_pod_of_an_owner_whose_own_pod_may_not_be_read_is_left() {
     let embedded = without_kubelet();
     let pod = json!({"namespace": "elsewhere", "name": "service", "uid": "u"});
     let claim = json!({"process": far(), "pod": pod});
-    create(&embedded.router(), &owned("p", "a", &claim)).await;
+    create(&embedded.router(), &owned("q", "a", &claim)).await;
     let door = Door::default().forbid(Method::GET, "/namespaces/elsewhere/");
     let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
     assert_eq!(report[0].1, Action::Left, "{report:?}");
@@ -320,13 +322,13 @@ async fn a_process_never_reaps_what_it_runs_and_reaps_what_it_left() {
     let embedded = without_kubelet();
     // Its deletes are forbidden, until somebody mends that.
     let forbidding = Door::default()
-        .forbid(Method::DELETE, "/pods/p")
+        .forbid(Method::DELETE, "/pods/q")
         .cluster(&embedded);
     let process = living();
     let forbidding = forbidding.owned_by(process.clone());
     let cluster = Door::default().cluster(&embedded).owned_by(process);
     let pod =
-        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+        json!({"metadata": {"name": "q"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
     let cancel = CancellationToken::new();
     let steps = Steps::default();
     let running = run(
@@ -347,7 +349,7 @@ async fn a_process_never_reaps_what_it_runs_and_reaps_what_it_left() {
     };
     let (ended, ()) = tokio::join!(running, reaping);
     assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
-    assert_eq!(names(&embedded).await, ["p"]);
+    assert_eq!(names(&embedded).await, ["q"]);
     let report = reaped(&cluster, &ReapOptions::default()).await;
     assert_eq!(report[0].1, Action::Deleted, "{report:?}");
     assert_eq!(names(&embedded).await, [""; 0]);
