@@ -45,6 +45,8 @@ pub enum Cause {
     InitOomKilled,
     /// The time limit passed while the container ran.
     DeadlineExceeded,
+    /// The time limit passed when the work was done and another container of the pod ran on.
+    Outlived,
     /// The time limit passed before any container ran.
     DeadlineExceededBeforeStart,
     /// The time to start passed, and Kubernetes never said why the pod waits.
@@ -93,6 +95,8 @@ pub enum Cause {
     UnexpectedAdmissionError,
     /// The pod succeeded and left no graded notebook behind.
     NoResults,
+    /// No notebook that was handed in is one of the assignment's.
+    NoNotebook,
     /// A reason that has no row here, under its own name.
     Other(String),
 }
@@ -160,6 +164,13 @@ impl Cause {
                 false,
                 "Your submission ran longer than it may and was stopped.",
             ),
+            Self::Outlived => row(
+                "DeadlineExceeded",
+                course,
+                false,
+                "Your submission ran to its end, and something that your course's staff runs beside it did not. \
+                 It is not your fault; they can mend it.",
+            ),
             Self::StorageExceeded => row(
                 "Evicted",
                 Some(Student),
@@ -200,6 +211,13 @@ impl Cause {
                 false,
                 "Your submission ran to its end, and no graded notebook was found afterwards. \
                  Please tell your course's staff.",
+            ),
+            Self::NoNotebook => row(
+                "NoNotebook",
+                Some(Student),
+                false,
+                "Nothing that you handed in is a notebook of this assignment. A notebook has to keep the name under \
+                 which you got it.",
             ),
             Self::Other(_) => row("Other", cluster, true, CLUSTER_TEXT),
         }

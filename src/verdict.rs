@@ -279,6 +279,32 @@ pub(crate) fn work_done(pod: &PodView, restarts: bool) -> Option<Verdict> {
     (!restarts && pod.all_terminated() && pod.has_running_sidecar()).then(|| ended(pod))
 }
 
+/// The verdict on a Pod whose time is over and whose `main` container has ended, while another one runs on.
+pub(crate) fn outlived(pod: &PodView, main: &str, restarts: bool) -> Option<Verdict> {
+    let status = pod.containers().iter().find(|one| one.name == main)?;
+    let end = terminated(status)?;
+    let text = container_text(false, status, end);
+    let (cause, staff_text) = match ended_with(false, end) {
+        Cause::Completed => {
+            let other = pod.containers().iter().find(|one| is_running(one))?;
+            let text = format!(
+                "DeadlineExceeded: container {} ran on until the time was over, when {text}; what is to run beside it is \
+                 an init container with 'restartPolicy: Always'",
+                other.name
+            );
+            (Cause::Outlived, text)
+        }
+        _ if restarts => return None,
+        cause => (cause, text),
+    };
+    Some(Verdict {
+        phase: Phase::Failed,
+        cause,
+        exit_code: Some(end.exit_code),
+        staff_text,
+    })
+}
+
 /// The condition `DisruptionTarget`, "Pod disruption conditions" in Kubernetes' documentation.
 fn disruption(pod: &PodView) -> Option<(Cause, String)> {
     let condition = pod.condition("DisruptionTarget", "True")?;

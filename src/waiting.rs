@@ -83,6 +83,32 @@ pub(crate) fn never_started(pod: &PodView) -> Option<Waiting> {
     })
 }
 
+/// The verdict on a Pod whose init container runs, so that nothing else of it is started: one that does not end, or a sidecar
+/// whose startup probe has not succeeded.
+pub(crate) fn unfinished_init(pod: &PodView) -> Option<Verdict> {
+    let mut init = pod.init_containers().iter();
+    let status = init.find(|status| {
+        let is_sidecar = pod.spec.sidecars.contains(&status.name);
+        let state = status.state.as_ref();
+        state.is_some_and(|state| state.running.is_some())
+            && !(is_sidecar && status.started == Some(true))
+    })?;
+    let text = if pod.spec.sidecars.contains(&status.name) {
+        format!(
+            "sidecar {} runs and its startup probe has not succeeded",
+            status.name
+        )
+    } else {
+        format!("init container {} has not ended", status.name)
+    };
+    let text = with_message(Cause::InitContainerError.name(), &text);
+    Some(Verdict::new(
+        Phase::Pending,
+        Cause::InitContainerError,
+        text,
+    ))
+}
+
 fn waits(is_init: bool, status: &ContainerStatus) -> Option<Waiting> {
     let waiting = status.state.as_ref()?.waiting.as_ref()?;
     let message = waiting.message.as_deref().unwrap_or_default();

@@ -27,6 +27,7 @@ __all__ = [
     "configured_image",
     "default_image",
     "kubeconfig_with_namespace",
+    "no_notebook",
     "no_results",
     "pod_verdict",
 ]
@@ -519,6 +520,9 @@ def check_pod(pod: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 def completed() -> Verdict:
     """Give the verdict on a submission whose results are there."""
+
+def no_notebook(expected: list[str]) -> Verdict:
+    """Give the verdict on a submission of which no notebook is one of the assignment's, by name."""
 
 def no_results(output_path: str) -> Verdict:
     """Give the verdict on a pod that succeeded and left no graded notebook in a folder."""

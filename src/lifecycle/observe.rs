@@ -11,8 +11,8 @@ use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::error::{Error, Result};
 use crate::pod_view::PodView;
-use crate::verdict::{Phase, State, Verdict, deleted, judge, on_silent_node, work_done};
-use crate::waiting::never_started;
+use crate::verdict::{Phase, State, Verdict, deleted, judge, on_silent_node, outlived, work_done};
+use crate::waiting::{never_started, unfinished_init};
 
 /// The time in which a last look at the pod must be answered, when a limit has passed: if one answer hangs, the next keeps
 /// the limit within a second.
@@ -303,6 +303,10 @@ impl Run {
                 verdict,
                 remains: Remains::Running,
             })),
+            Expired::Run if let Some(verdict) = self.outlived() => Ok(Some(End {
+                verdict,
+                remains: Remains::Running,
+            })),
             Expired::Run => {
                 let limit = self.options.timeout.unwrap_or_default();
                 let text = format!(
@@ -332,6 +336,11 @@ impl Run {
         work_done(self.last.as_deref()?, self.manifest.restarts())
     }
 
+    fn outlived(&self) -> Option<Verdict> {
+        let main = self.manifest.default_container()?;
+        outlived(self.last.as_deref()?, main, self.manifest.restarts())
+    }
+
     /// The error of a pod whose end nobody will confirm. Its object goes without grace, as with `kubectl delete --force`.
     fn unconfirmed(&mut self, verdict: Verdict) -> Error {
         self.is_confirmed = false;
@@ -341,10 +350,19 @@ impl Run {
         }
     }
 
+    fn start_verdict(&self) -> Verdict {
+        let running = self
+            .last
+            .as_deref()
+            .filter(|_| self.clock.waits_for().is_none());
+        let of_init = running.and_then(unfinished_init);
+        of_init.unwrap_or_else(|| self.clock.start_verdict())
+    }
+
     fn not_started(&self, after: String) -> Error {
         Error::NotStarted {
             object: self.object(),
-            verdict: Box::new(self.clock.start_verdict()),
+            verdict: Box::new(self.start_verdict()),
             after,
         }
     }

@@ -42,7 +42,7 @@ mod _core {
     #[pymodule_export]
     use super::request::{
         autograde_pod_name, build_pod, check_pod, check_request, completed, configured_image,
-        default_image, no_results,
+        default_image, no_notebook, no_results,
     };
     #[pymodule_export]
     use super::testing::{api_request, kubeconfig_with_namespace, pod_verdict};

@@ -101,3 +101,14 @@ pub(super) fn no_results(output_path: &str) -> PyVerdict {
     );
     Verdict::new(Phase::Succeeded, Cause::NoResults, text).into()
 }
+
+/// The verdict on a submission of which no notebook is one of the assignment's.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value, reason = "pyo3 gives lists by value")]
+pub(super) fn no_notebook(expected: Vec<String>) -> PyVerdict {
+    let text = format!(
+        "NoNotebook: none of the notebooks that were handed in is one of the assignment's: {}",
+        expected.join(", ")
+    );
+    Verdict::new(Phase::Succeeded, Cause::NoNotebook, text).into()
+}
