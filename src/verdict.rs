@@ -279,22 +279,19 @@ pub(crate) fn work_done(pod: &PodView, restarts: bool) -> Option<Verdict> {
     (!restarts && pod.all_terminated() && pod.has_running_sidecar()).then(|| ended(pod))
 }
 
-/// The verdict on a Pod whose time is over and whose `main` container has ended, while another one runs on.
-pub(crate) fn outlived(pod: &PodView, main: &str, restarts: bool) -> Option<Verdict> {
+/// The verdict on a Pod whose time is over while its `main` container does not run: it has ended and another one goes on, or
+/// it fails again and again.
+pub(crate) fn at_the_limit(pod: &PodView, main: &str) -> Option<Verdict> {
     let status = pod.containers().iter().find(|one| one.name == main)?;
-    let end = terminated(status)?;
+    let paused = status
+        .state
+        .as_ref()
+        .is_some_and(|state| state.waiting.is_some());
+    let before = status.last_state.as_ref().filter(|_| paused);
+    let end = terminated(status).or_else(|| before?.terminated.as_ref())?;
     let text = container_text(false, status, end);
     let (cause, staff_text) = match ended_with(false, end) {
-        Cause::Completed => {
-            let other = pod.containers().iter().find(|one| is_running(one))?;
-            let text = format!(
-                "DeadlineExceeded: container {} ran on until the time was over, when {text}; what is to run beside it is \
-                 an init container with 'restartPolicy: Always'",
-                other.name
-            );
-            (Cause::Outlived, text)
-        }
-        _ if restarts => return None,
+        Cause::Completed => (Cause::Outlived, outlived_text(pod, &text)?),
         cause => (cause, text),
     };
     Some(Verdict {
@@ -303,6 +300,15 @@ pub(crate) fn outlived(pod: &PodView, main: &str, restarts: bool) -> Option<Verd
         exit_code: Some(end.exit_code),
         staff_text,
     })
+}
+
+fn outlived_text(pod: &PodView, ended: &str) -> Option<String> {
+    let other = pod.containers().iter().find(|one| is_running(one))?;
+    Some(format!(
+        "DeadlineExceeded: {ended}, and container {} ran on until the time was over; what is to run beside it is an init \
+         container with 'restartPolicy: Always'",
+        other.name
+    ))
 }
 
 /// The condition `DisruptionTarget`, "Pod disruption conditions" in Kubernetes' documentation.

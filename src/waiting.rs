@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ContainerStatus;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
 
 use crate::cause::Cause;
 use crate::container_end::{container_text, ended_with};
@@ -52,9 +52,9 @@ impl Waiting {
 pub(crate) fn waiting(pod: &PodView) -> State {
     let init = pod.init_containers().iter().map(|status| (true, status));
     let others = pod.containers().iter().map(|status| (false, status));
-    let from_containers = init
-        .chain(others)
-        .find_map(|(is_init, status)| waits(is_init, status));
+    let from_containers = init.chain(others).find_map(|(is_init, status)| {
+        waits(is_init, status).or_else(|| is_init.then(|| restarts(pod, status)).flatten())
+    });
     if from_containers.is_some() {
         return State::Waiting(from_containers);
     }
@@ -124,6 +124,33 @@ fn waits(is_init: bool, status: &ContainerStatus) -> Option<Waiting> {
         cause: ended_with(is_init, end),
         message: container_text(is_init, status, end),
     })
+}
+
+/// What an init container ended with that has to be started again, or has been: until it ends well, or its startup probe
+/// succeeds, the kubelet starts no container after it. With `restartPolicy: Never` of the Pod the kubelet shows a sidecar that
+/// it starts again as `terminated`.
+fn restarts(pod: &PodView, status: &ContainerStatus) -> Option<Waiting> {
+    let is_sidecar = pod.spec.sidecars.contains(&status.name);
+    if is_sidecar && status.started == Some(true) {
+        return None;
+    }
+    let state =
+        |state: Option<&'_ ContainerState>| state.and_then(|state| state.terminated.clone());
+    let end = state(status.state.as_ref()).or_else(|| state(status.last_state.as_ref()))?;
+    match ended_with(true, &end) {
+        Cause::Completed if !is_sidecar => None,
+        Cause::Completed => Some(Waiting {
+            cause: Cause::InitContainerError,
+            message: format!(
+                "{}; a sidecar has to go on",
+                container_text(true, status, &end)
+            ),
+        }),
+        cause => Some(Waiting {
+            cause,
+            message: container_text(true, status, &end),
+        }),
+    }
 }
 
 fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {

@@ -11,7 +11,9 @@ use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::error::{Error, Result};
 use crate::pod_view::PodView;
-use crate::verdict::{Phase, State, Verdict, deleted, judge, on_silent_node, outlived, work_done};
+use crate::verdict::{
+    Phase, State, Verdict, at_the_limit, deleted, judge, on_silent_node, work_done,
+};
 use crate::waiting::{never_started, unfinished_init};
 
 /// The time in which a last look at the pod must be answered, when a limit has passed: if one answer hangs, the next keeps
@@ -303,7 +305,7 @@ impl Run {
                 verdict,
                 remains: Remains::Running,
             })),
-            Expired::Run if let Some(verdict) = self.outlived() => Ok(Some(End {
+            Expired::Run if let Some(verdict) = self.at_the_limit() => Ok(Some(End {
                 verdict,
                 remains: Remains::Running,
             })),
@@ -336,9 +338,8 @@ impl Run {
         work_done(self.last.as_deref()?, self.manifest.restarts())
     }
 
-    fn outlived(&self) -> Option<Verdict> {
-        let main = self.manifest.default_container()?;
-        outlived(self.last.as_deref()?, main, self.manifest.restarts())
+    fn at_the_limit(&self) -> Option<Verdict> {
+        at_the_limit(self.last.as_deref()?, self.manifest.default_container()?)
     }
 
     /// The error of a pod whose end nobody will confirm. Its object goes without grace, as with `kubectl delete --force`.

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::Method;
-use kubegrader::cause::Cause;
+use kubegrader::cause::{Blame, Cause};
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
@@ -132,8 +132,8 @@ async fn when_an_end_was_seen_and_told_is_the_time_of_day() {
     assert!(times.is_sorted(), "{times:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_container_that_failed_and_is_to_be_started_again_at_the_limit_has_run_too_long() {
+/// The outcome of a pod with `restartPolicy: OnFailure` whose container is in this state when its time is over.
+async fn restarted(state: Value, last_state: Value) -> Outcome {
     let embedded = without_kubelet();
     let pod = json!({"metadata": {"name": "p"}, "spec": {
         "restartPolicy": "OnFailure", "containers": [{"name": "c", "image": "i:1"}],
@@ -144,21 +144,80 @@ async fn a_container_that_failed_and_is_to_be_started_again_at_the_limit_has_run
     };
     let cluster = Door::default().cluster(&embedded);
     let (steps, cancel) = (Steps::default(), CancellationToken::new());
-    let running = run(
-        &cluster,
-        Manifest::new(pod).unwrap(),
-        options,
-        &steps,
-        cancel,
-    );
+    let manifest = Manifest::new(pod).unwrap();
+    let running = run(&cluster, manifest, options, &steps, cancel);
     let playing = async {
         appears(&embedded, "p").await;
         played::run(&embedded, "p").await;
-        let failed = status("Running", &terminated(1, "Error"));
-        played::set(&embedded, "p", &failed).await;
+        let mut status = status("Running", &state);
+        status["containerStatuses"][0]["lastState"] = last_state;
+        played::set(&embedded, "p", &status).await;
     };
     let (outcome, ()) = tokio::join!(running, playing);
-    assert_eq!(outcome.unwrap().verdict.cause, Cause::DeadlineExceeded);
+    outcome.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_fails_again_and_again_until_its_time_is_over_is_told_by_its_end() {
+    let paused = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container=c"}});
+    for (end, cause, text) in [
+        (
+            terminated(3, "Error"),
+            Cause::Error,
+            "container c ended with exit code 3 (Error)",
+        ),
+        (
+            terminated(137, "OOMKilled"),
+            Cause::OomKilled,
+            "container c ended with exit code 137 (OOMKilled)",
+        ),
+    ] {
+        for (state, last_state) in [(end.clone(), json!({})), (paused.clone(), end.clone())] {
+            let verdict = restarted(state, last_state).await.verdict;
+            assert_eq!((verdict.cause, &*verdict.staff_text), (cause.clone(), text));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_runs_once_more_when_its_time_is_over_has_run_too_long() {
+    let outcome = restarted(played::running(), terminated(3, "Error")).await;
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_beside_the_work_that_outlives_it_is_not_the_students_fault() {
+    let (embedded, door) = (without_kubelet(), Door::default());
+    let options = RunOptions {
+        timeout: Some(Duration::from_mins(1)),
+        ..RunOptions::default()
+    };
+    let ends = |grade: &Value, second: &Value| json!({"phase": "Running", "containerStatuses": [of("grade", grade), of("sidecar", second)]});
+    let outlived = ends(&played::completed(), &played::running());
+    let (outcome, _) = run_pod(&door, &embedded, options.clone(), &outlived).await;
+    assert_eq!(
+        (
+            &outcome.verdict.cause,
+            outcome.verdict.blame(),
+            outcome.verdict.retryable()
+        ),
+        (&Cause::Outlived, Some(Blame::Course), false)
+    );
+    assert_eq!(
+        outcome.verdict.staff_text,
+        "DeadlineExceeded: container grade ended with exit code 0 (Completed), and container sidecar ran on until the time \
+         was over; what is to run beside it is an init container with 'restartPolicy: Always'"
+    );
+    let failed = ends(&terminated(3, "Error"), &played::running());
+    let (outcome, _) = run_pod(&door, &embedded, options.clone(), &failed).await;
+    assert_eq!(
+        (outcome.verdict.cause, outcome.verdict.exit_code),
+        (Cause::Error, Some(3))
+    );
+    // The student's goes on, and the other one has ended.
+    let goes_on = ends(&played::running(), &played::completed());
+    let (outcome, _) = run_pod(&door, &embedded, options, &goes_on).await;
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
 }
 
 #[tokio::test(start_paused = true)]

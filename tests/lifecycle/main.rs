@@ -24,6 +24,7 @@ mod reap;
 mod recorded_lives;
 mod retry_after;
 mod staleness;
+mod starting;
 mod ten_thousand;
 
 #[path = "../support/mod.rs"]
