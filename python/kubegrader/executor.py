@@ -12,6 +12,7 @@ decided in the Rust core.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -31,7 +32,7 @@ except ImportError as error:
         name="grader_service",
     ) from error
 
-from . import hooks, old_traits, overrides, results
+from . import hooks, old_traits, overrides, planted_git, results
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .database import give_back_connection
@@ -260,6 +261,20 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         overrides.delete(self, pod)
         self._require_success(outcome.verdict)
 
+    def _remove_planted_git(self) -> None:
+        """Let the pod have left nothing that git runs when the results are committed.
+
+        Raises PlantedGitError.
+        """
+        removed = planted_git.remove(self.output_path)
+        if removed:
+            self.log.warning(
+                "Submission %s: %d .git removed from its output folder, where grader-service runs "
+                "git: the notebook, or the course's image, has left them there",
+                self.submission.id,
+                removed,
+            )
+
     def _require_success(self, verdict: Verdict) -> None:
         self.verdict = verdict
         if verdict.cause != "Completed":
@@ -291,6 +306,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             # Not wait_async: an override may ask the task for its result afterwards.
             await pod.polling_task()
             self._conclude(pod)
+            await asyncio.to_thread(self._remove_planted_git)
             self._require_success(await results.verdict_async(self.input_path, self.output_path))
         except Exception as error:
             if pod is not None:
@@ -308,6 +324,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             give_back_connection(self.session, self.log)
             pod.wait()
             self._conclude(pod)
+            self._remove_planted_git()
             self._require_success(results.verdict(self.input_path, self.output_path))
         except Exception as error:
             if pod is not None:
@@ -320,10 +337,20 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     def _start_sync(self) -> None:
         """Grade the submission, as the base class does, without a connection while it can."""
         give_back_connection(self.session, self.log)
+        self._guard_run()
         super().start()
 
-    if not INSTALLED.is_async:
-        start = _start_sync
+    async def _start_async(self) -> None:
+        """Grade the submission, as the base class does."""
+        self._guard_run()
+        await super().start()
+
+    def _guard_run(self) -> None:
+        """Let a `_run` of a subclass's own, too, leave nothing that git runs."""
+        if overrides.is_overridden(self, "_run"):
+            self._run = overrides.then(self._run, self._remove_planted_git)
+
+    start = _start_async if INSTALLED.is_async else _start_sync
 
     # What start() calls: a coroutine function up to 0.4.2, a plain one from 0.5.0 on. It runs the
     # submission in a pod; a failure is an exception that says why.

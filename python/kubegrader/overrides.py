@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
 from .pod import GraderPod
+from .releases import INSTALLED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._core import RunOptions
     from .executor import KubeAutogradeExecutor
 
@@ -18,6 +22,23 @@ def is_overridden(executor: KubeAutogradeExecutor, name: str) -> bool:
 
     method = getattr(executor, name)
     return getattr(method, "__func__", method) is not getattr(KubeAutogradeExecutor, name)
+
+
+def then(run: Callable[[], Any], afterwards: Callable[[], object]) -> Callable[[], Any]:
+    """Make a `_run` of a subclass's own that is followed by something: in its own generation."""
+    if not INSTALLED.is_async:
+
+        def run_then() -> None:
+            run()
+            afterwards()
+
+        return run_then
+
+    async def await_then() -> None:
+        await run()
+        await asyncio.to_thread(afterwards)
+
+    return await_then
 
 
 def options(executor: KubeAutogradeExecutor) -> RunOptions:

@@ -11,6 +11,7 @@ import pytest
 from kubegrader.demo.site import Site
 from kubegrader.executor import KubeAutogradeExecutor
 from kubegrader.releases import INSTALLED
+from program import Program
 from service import Service
 from traitlets.config import Config
 
@@ -42,6 +43,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(tmp_path_factory.mktemp("site")) as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def prepared(site: Site) -> Program:
+    return Program(site)
 
 
 @pytest.fixture

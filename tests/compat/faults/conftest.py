@@ -18,13 +18,13 @@ from grader_service.autograding.kube.kube_grader import KubeAutogradeExecutor as
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.executor import KubeAutogradeExecutor as Ours
 from kubegrader.releases import INSTALLED
-from program import Program
 from service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from kubegrader.demo.site import Site
+    from program import Program
     from traitlets.config import Config
 
 CLASSES = {"upstream": Upstream, "ours": Ours}
@@ -78,11 +78,6 @@ def loop_of_the_thread() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
-
-
-@pytest.fixture(scope="session")
-def prepared(site: Site) -> Program:
-    return Program(site)
 
 
 @pytest.fixture

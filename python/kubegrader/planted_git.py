@@ -1,0 +1,135 @@
+"""What a pod left for git in its output folder: taken away before the service runs git there.
+
+After a good grading grader-service runs ``git init``, ``add``, ``commit`` and ``push`` in the
+output folder, as its own user and outside of any pod. A ``.git`` that a notebook has put there
+names commands for them (``core.fsmonitor``, hooks), and one in a folder below does so as a
+submodule.
+
+Nothing else in the folder is run or followed: git asks its configuration what the names in
+``.gitattributes`` stand for, uses ``.gitmodules`` for repositories alone, takes a link as a link,
+and looks for a bare repository only where there is no ``.git``, which ``git init`` makes first.
+``tests/compat/test_git_on_the_host.py`` shows all of it with the real git.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from .exceptions import KubegraderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GIT = ".git"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class PlantedGitError(KubegraderError):
+    """What is named .git cannot be taken out of an output folder: git must not run there."""
+
+
+def remove(output_path: str) -> int:
+    """Remove whatever is named .git in a folder, at any depth, and give how many there were.
+
+    Links are removed and never followed; so it is safe in a folder that a notebook has filled.
+
+    Raises PlantedGitError for what cannot be looked at or removed.
+    """
+    if not os.path.lexists(output_path):  # and so there are no results
+        return 0
+    removed, where, folders = 0, os.curdir, [os.curdir]
+    try:
+        with _opened(output_path) as top:
+            while folders:
+                where = folders.pop()
+                with _opened(where, top) as folder:
+                    gone, inner = _removed_from(folder)
+                removed += gone
+                folders += [os.path.join(where, one) for one in inner]  # noqa: PTH118
+    except OSError as error:
+        # In ASCII: a notebook has chosen the name.
+        raise PlantedGitError(
+            f"removing what was left for git in {output_path}, folder {where!a}: {error.strerror}"
+        ) from error
+    return removed
+
+
+@contextmanager
+def _opened(folder: str, within: int | None = None) -> Iterator[int]:
+    """Open a folder, with all rights on it where they can be had: a notebook may take them away."""
+    try:
+        opened = os.open(folder, _FOLDER, dir_fd=within)
+    except PermissionError:
+        mode = os.stat(folder, dir_fd=within, follow_symlinks=False).st_mode
+        os.chmod(folder, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=within)
+        opened = os.open(folder, _FOLDER, dir_fd=within)
+    try:
+        mode = stat.S_IMODE(os.fstat(opened).st_mode)
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            with suppress(PermissionError):  # somebody else's, whose group may have them
+                os.fchmod(opened, mode | stat.S_IRWXU)
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _removed_from(folder: int) -> tuple[int, list[str]]:
+    """Remove the .git of one folder: give how many there were, and the folders that are left."""
+    removed = 0
+    if _is_taken(folder):
+        _remove(folder, _GIT)
+        removed += 1
+        if _is_taken(folder):
+            raise FileExistsError(errno.EEXIST, "it is there again, so somebody writes on")
+    inner = []
+    for entry in _entries(folder):
+        if entry.name.casefold() == _GIT:  # on some file systems git finds .GIT too
+            _remove(folder, entry.name)
+            removed += 1
+        elif entry.is_dir(follow_symlinks=False):
+            inner.append(entry.name)
+    return removed, inner
+
+
+def _is_taken(folder: int) -> bool:
+    """Whether there is a .git, as the file server itself says it.
+
+    A client of NFS lists what it knows of a folder, which may be some seconds old, and git would
+    look later. Making a name asks the server, and lets the client forget what is old.
+    """
+    try:
+        os.mkdir(_GIT, dir_fd=folder)
+    except FileExistsError:
+        return True
+    except OSError:  # a full disk, rights: the list has to do
+        return False
+    os.rmdir(_GIT, dir_fd=folder)
+    return False
+
+
+def _entries(folder: int) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _remove(within: int, name: str) -> None:
+    """Remove a file, a link or a folder."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=within)
+        return
+    found, folders = [], [name]
+    while folders:
+        where = folders.pop()
+        found.append(where)
+        with _opened(where, within) as folder:
+            for entry in _entries(folder):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(os.path.join(where, entry.name))  # noqa: PTH118
+                else:
+                    os.unlink(entry.name, dir_fd=folder)
+    for where in reversed(found):
+        os.rmdir(where, dir_fd=within)
