@@ -194,7 +194,7 @@ impl Cause {
             Self::InitContainerError => row("InitContainerError", course, false, COURSE_TEXT),
             Self::Unschedulable => row("Unschedulable", cluster, true, CLUSTER_TEXT),
             Self::SchedulingGated => row("SchedulingGated", cluster, true, QUEUED_TEXT),
-            Self::QuotaExceeded => row("QuotaExceeded", cluster, true, QUOTA_TEXT),
+            Self::QuotaExceeded => row("QuotaExceeded", cluster, false, QUOTA_TEXT),
             Self::FailedMount => row("FailedMount", course, false, COURSE_TEXT),
             Self::VolumeUnavailable => row("FailedMount", cluster, true, CLUSTER_TEXT),
             Self::Evicted => row("Evicted", cluster, true, CLUSTER_TEXT),

@@ -90,6 +90,30 @@ def test_a_token_that_no_header_may_have_is_not_told(tmp_path: Path) -> None:
     assert "the token has a character that no HTTP header may have" in refused(path)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_a_token_file_may_end_with_newlines(tmp_path: Path, end: str) -> None:
+    with kubegrader.EmbeddedCluster() as cluster:
+        with open(cluster.kubeconfig) as file:  # noqa: PTH123
+            config = yaml.safe_load(file)
+        user = config["users"][0]["user"]
+        token = tmp_path / "token"
+        token.write_bytes(user.pop("token").encode() + end.encode())
+        user["tokenFile"] = str(token)
+        path = tmp_path / "config"
+        path.write_text(yaml.safe_dump(config))
+        there = kubegrader.Cluster(kubeconfig=str(path))
+        assert there.run(script("busybox", "echo hi")).logs == "hi\n"
+
+
+def test_the_servers_address_is_told_without_a_user_and_a_query(tmp_path: Path) -> None:
+    server = f"https://joe:{SECRET}@127.0.0.1:1/?k={SECRET}"
+    cluster = kubegrader.Cluster(kubeconfig=written(tmp_path / "config", server, {}))
+    with pytest.raises(kubegrader.UnreachableError) as error:
+        cluster.run(script("busybox", "true"))
+    assert "the API server https://127.0.0.1:1 does not answer" in str(error.value)
+    assert SECRET not in str(error.value)
+
+
 def test_a_token_of_the_wrong_type_is_not_told(tmp_path: Path) -> None:
     path = written(tmp_path / "config", "http://127.0.0.1:1", {"token": [SECRET]})
     assert "or a field of it has the wrong type, at line" in refused(path)

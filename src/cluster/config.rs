@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use kube::client::{Body, ClientBuilder};
-use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::ExposeSecret;
-use tower::timeout::TimeoutLayer;
+use tokio::time::timeout;
 use tower::util::{AndThenLayer, MapRequestLayer};
 use tower::{BoxError, ServiceBuilder};
 
 use super::admission::MaxPods;
 use super::proxy::proxy;
 use super::requests::Requests;
-use super::retry::REQUEST_TIMEOUT;
+use super::time_limit::TimeLimit;
 use super::{config_error, retry_after};
 use crate::error::{Error, Result};
 use crate::signals::unblocked;
@@ -39,6 +39,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent. A watch is told something (a bookmark, its own end) more often than that.
 const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// How long files and a credential plugin may take; a person who logs in takes longer, and none is at a service.
+const LOADING: Duration = Duration::from_mins(1);
+
 /// A client and the server's address. Files and credential plugins are read on a thread that may block.
 pub(super) async fn client(
     options: Options,
@@ -46,8 +49,9 @@ pub(super) async fn client(
 ) -> Result<(kube::Client, String)> {
     let handle = tokio::runtime::Handle::current();
     let build = move || unblocked(|| handle.block_on(build(&options, requests)));
-    tokio::task::spawn_blocking(build)
+    timeout(LOADING, tokio::task::spawn_blocking(build))
         .await
+        .map_err(|_| config_error::hangs(LOADING))?
         .map_err(|error| Error::Internal {
             step: "loading the cluster's configuration",
             problem: error.to_string(),
@@ -63,11 +67,8 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
     config.read_timeout = Some(READ_TIMEOUT);
     // kube repeats 429, 503 and 504 by itself, POST included; cluster::retry knows what may be repeated.
     config.default_retry = false;
-    let server = config
-        .cluster_url
-        .to_string()
-        .trim_end_matches('/')
-        .to_owned();
+    let server = address(&config.cluster_url);
+    trim_token_file(&mut config.auth_info);
     // kube panics on it.
     let token = config.auth_info.token.as_ref();
     if token.is_some_and(|token| HeaderValue::from_str(token.expose_secret()).is_err()) {
@@ -82,14 +83,42 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
         request
     });
     let client = builder
-        .with_layer(&TimeoutLayer::new(REQUEST_TIMEOUT))
+        .with_layer(&TimeLimit)
         .with_layer(&AndThenLayer::new(retry_after::into_status))
         .with_layer(&count)
         .build();
     Ok((client, server))
 }
 
-/// A client of a service in this process. As with a connection, an answer has to begin within [`REQUEST_TIMEOUT`]: that
+/// A server's address as it may be told: without a user, a password or a query.
+fn address(server: &Uri) -> String {
+    let scheme = server.scheme_str().unwrap_or("https");
+    let host = server.host().unwrap_or_default();
+    let port = server
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    let path = server.path().trim_end_matches('/');
+    format!("{scheme}://{host}{port}{path}")
+}
+
+/// Takes the token itself where its file ends with a newline, as client-go does; kube would send that. A token that is renewed in
+/// the file is read when the old one is refused.
+fn trim_token_file(user: &mut AuthInfo) {
+    let Some(content) = user
+        .token_file
+        .as_ref()
+        .and_then(|file| std::fs::read_to_string(file).ok())
+    else {
+        return;
+    };
+    if content.trim() != content {
+        user.token_file = None;
+        user.token = Some(content.trim().to_owned().into());
+    }
+}
+
+/// A client of a service in this process. As with a connection, an answer has to begin within [`REQUEST_TIMEOUT`](super::retry::REQUEST_TIMEOUT): that
 /// of a watch begins at once too.
 pub(super) fn in_process<S, B>(service: S, requests: Arc<Requests>) -> kube::Client
 where
@@ -105,8 +134,7 @@ where
             request
         })
         .and_then(retry_after::into_status)
-        .layer(TimeoutLayer::new(REQUEST_TIMEOUT))
-        .map_err(Into::into)
+        .layer(TimeLimit)
         .service(service);
     kube::Client::new(service, "default")
 }

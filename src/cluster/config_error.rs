@@ -2,6 +2,7 @@
 //! environment, its output, and a proxy's address may all hold secrets: only what is known to hold none is repeated.
 
 use std::path::Path;
+use std::time::Duration;
 
 use kube::client::AuthError;
 use kube::config::KubeconfigError;
@@ -72,6 +73,14 @@ pub(super) fn no_client(error: &kube::Error, plugin: Option<&str>) -> Error {
         other => other.to_string(),
     };
     of_credentials(problem)
+}
+
+/// A credential plugin, or a file system, that does not answer.
+pub(super) fn hangs(limit: Duration) -> Error {
+    of_credentials(format!(
+        "the kubeconfig's credential plugin, or a file that it names, has not answered within {} s",
+        limit.as_secs()
+    ))
 }
 
 /// A token that cannot be sent.

@@ -15,6 +15,7 @@ pub mod retry;
 mod retry_after;
 mod seen;
 mod subscription;
+mod time_limit;
 mod vigil;
 mod watch;
 

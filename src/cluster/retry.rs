@@ -15,6 +15,9 @@ use crate::error::Error;
 
 /// How long one request may take before it counts as unanswered.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a create may take that was twice not answered within [`REQUEST_TIMEOUT`]: an admission webhook may take 30 s, 10 s
+/// where its configuration says nothing ("Dynamic Admission Control", time-outs).
+pub const PATIENT_TIMEOUT: Duration = Duration::from_secs(35);
 /// How long an API server may be away before a step is given up: the restart of a control plane takes less.
 pub const OUTAGE: Duration = Duration::from_secs(30);
 
@@ -74,7 +77,7 @@ impl Failure {
             .map(|details| details.retry_after_seconds)
             .filter(|&seconds| seconds > 0);
         match status.code {
-            401 => Self::Unauthorized(status),
+            401 if !is_denial(&status.message) => Self::Unauthorized(status),
             429 | 500..=599 => Self::Busy(
                 status,
                 retry_after.map(|seconds| Duration::from_secs(seconds.into())),
@@ -144,7 +147,15 @@ impl std::fmt::Display for Failure {
 fn is_of_nobody(status: &Status) -> bool {
     let named = |details: &StatusDetails| !details.name.is_empty();
     // A webhook's refusal has a code of its own choice and names nothing.
-    !status.details.as_ref().is_some_and(named) && !status.message.contains("admission webhook")
+    !status.details.as_ref().is_some_and(named) && !is_denial(&status.message)
+}
+
+/// Whether admission has refused an object, with a code of its own choice ("Dynamic Admission Control" and "Validating
+/// Admission Policy" in Kubernetes' documentation).
+pub(crate) fn is_denial(message: &str) -> bool {
+    let policy =
+        || message.contains("ValidatingAdmissionPolicy") && message.contains(" denied request");
+    message.contains("admission webhook") || policy()
 }
 
 /// One request on a pod with a limit to its time; see [`Failure::of_pod`].
@@ -295,6 +306,10 @@ fn readable(message: &str) -> String {
     };
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     let cut: String = text.chars().take(1000).collect();
     if cut.len() < text.len() {
         format!("{cut} ...")
@@ -314,7 +329,7 @@ fn hint(status: &Status) -> &'static str {
     match status.code {
         401 => "Log in again, or give the service account a fresh token",
         403 if status.message.contains("exceeded quota") => {
-            "Raise the namespace's ResourceQuota, or wait for other pods to end"
+            "Raise the namespace's ResourceQuota, or ask for less"
         }
         403 if status.message.contains("PodSecurity") => {
             "The namespace's Pod Security level forbids this pod"
@@ -322,6 +337,9 @@ fn hint(status: &Status) -> &'static str {
         // A user without the right "cannot" do something; what else is forbidden, the answer itself tells.
         403 if status.message.contains("\" cannot ") => {
             "Give the user or service account a Role with this verb on pods and pods/log in this namespace"
+        }
+        409 if status.message.contains("being deleted") => {
+            "Something keeps the old pod, such as its finalizers or its node: see 'kubectl get pod -o yaml'"
         }
         404 if status.message.starts_with("namespaces") => {
             "Create the namespace, or set another one"

@@ -103,10 +103,15 @@ impl Refusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about("", "")
     }
 
-    /// 409 `AlreadyExists`: the name is taken.
+    /// 409 `AlreadyExists`: the name is taken, perhaps by an object that goes.
     #[must_use]
-    pub fn already_exists(resource: &str, name: &str) -> Self {
-        let message = format!("{resource} \"{name}\" already exists");
+    pub fn already_exists(resource: &str, name: &str, goes: bool) -> Self {
+        let state = if goes {
+            "object is being deleted: "
+        } else {
+            ""
+        };
+        let message = format!("{state}{resource} \"{name}\" already exists");
         Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(name, resource)
     }
 

@@ -170,7 +170,9 @@ impl Store {
             namespaces::check_open::<T>(&state.namespaces, &key)?;
         }
         if T::of(&state).objects.contains_key(&key) {
-            return Err(Refusal::already_exists(T::RESOURCE, &key.1));
+            let known: Stored<T> = state.get(&key)?;
+            let goes = known.object.metadata().deletion_timestamp.is_some();
+            return Err(Refusal::already_exists(T::RESOURCE, &key.1, goes));
         }
         if dry_run {
             return Ok(render(Change::Added, object, 0).0);

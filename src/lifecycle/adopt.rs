@@ -29,6 +29,8 @@ pub(super) struct Hold {
     pub(super) beat: Option<Beat>,
     /// The uid of an earlier run's pod that makes way. It was marked as this run's, so that no other takes it.
     pub(super) replaced: Option<String>,
+    /// The pod lacks the label that the watch goes by.
+    pub(super) unlabelled: bool,
 }
 
 /// What came of an attempt to mark a pod.

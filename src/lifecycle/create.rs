@@ -15,7 +15,9 @@ use super::taken::{Found, Whose};
 use super::{Run, RunOptions};
 use crate::cause::Cause;
 use crate::cluster::reading::read_pod;
-use crate::cluster::retry::{Failure, OUTAGE, Patience, REQUEST_TIMEOUT, once_on_pod, within};
+use crate::cluster::retry::{
+    Failure, OUTAGE, PATIENT_TIMEOUT, Patience, REQUEST_TIMEOUT, is_denial, within,
+};
 use crate::cluster::{Connection, Pace};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
@@ -34,6 +36,8 @@ struct Created {
 #[derive(Deserialize)]
 struct CreatedMeta {
     uid: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 /// From when on the wait for a create's turn is told as time in a queue.
@@ -69,16 +73,16 @@ impl Run {
                 &self.steps,
             );
         }
-        let mut unanswered = false;
+        let mut unanswered = 0;
         let created = self.create_or_adopt(&mut unanswered).await;
-        if created.is_err() && unanswered {
+        if created.is_err() && unanswered > 0 {
             Box::pin(self.find_lost()).await;
         }
         created
     }
 
-    /// Repeats the create while that may help; tells whether one of them was perhaps applied all the same.
-    async fn create_or_adopt(&mut self, unanswered: &mut bool) -> Result<Option<Arc<PodView>>> {
+    /// Repeats the create while that may help; tells how many of them were perhaps applied all the same.
+    async fn create_or_adopt(&mut self, unanswered: &mut u32) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
         let mut granted = Duration::ZERO;
         let connection = Arc::clone(&self.connection);
@@ -91,12 +95,13 @@ impl Run {
             let turn = self.take_turn(&connection, &mut patience).await?;
             let generation = connection.generation();
             // Boxed, as is all that is seldom done here: a pod that waits for its turn holds no request.
-            let posted = Box::pin(self.post()).await;
+            let posted = Box::pin(self.post(*unanswered >= 2)).await;
             drop(turn);
             let failure = match posted {
-                Ok(uid) => {
+                Ok(created) => {
                     connection.pace().accepted();
-                    self.has(&uid, "created");
+                    self.has(&created.metadata.uid, "created");
+                    self.note_labels(&created.metadata.labels);
                     return Ok(None);
                 }
                 Err(failure) => failure,
@@ -111,8 +116,12 @@ impl Run {
                 patience = Patience::new(OUTAGE);
                 continue;
             };
-            *unanswered |= failure.is_transient();
+            *unanswered += u32::from(failure.is_transient());
             let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
+                let taken = match &failure {
+                    Failure::Refused(status) => Some(status.clone()),
+                    _ => None,
+                };
                 match Box::pin(self.look(failure)).await? {
                     Found::Ours => return Ok(None),
                     Found::Adopted(pod) => return Ok(Some(pod)),
@@ -122,9 +131,13 @@ impl Run {
                         patience = Patience::new(OUTAGE);
                         continue;
                     }
-                    Found::Replaced => {
-                        Failure::Unanswered("a pod of this name is still being deleted".to_owned())
-                    }
+                    // The server's own words, should it stay so.
+                    Found::Replaced => match taken {
+                        Some(status) => Failure::Busy(status, None),
+                        None => Failure::Unanswered(
+                            "a pod of this name is still being deleted".to_owned(),
+                        ),
+                    },
                     Found::Again(failure) => failure,
                 }
             } else {
@@ -213,7 +226,9 @@ impl Run {
 
     /// One create. The body is the manifest as it is, so that a field that this build does not know arrives; a field
     /// that the server does not know is refused, as with kubectl, and not dropped.
-    async fn post(&self) -> Result<String, Failure> {
+    ///
+    /// `patient`: others before it were not answered. Then it has longer, unless the run is cancelled.
+    async fn post(&self, patient: bool) -> Result<Created, Failure> {
         let params = PostParams {
             field_manager: Some("kubegrader".to_owned()),
             ..PostParams::default()
@@ -227,8 +242,28 @@ impl Run {
         *request.uri_mut() = strict
             .parse()
             .map_err(|_| Failure::Hopeless(format!("{strict:?} is no URL")))?;
-        let created: Created = once_on_pod(self.connection.client().request(request)).await?;
-        Ok(created.metadata.uid)
+        let client = self.connection.client();
+        let answer = async { client.request(request).await.map_err(Failure::of_pod) };
+        if !patient {
+            return within(REQUEST_TIMEOUT, answer).await;
+        }
+        tokio::select! {
+            answer = within(PATIENT_TIMEOUT, answer) => answer,
+            () = self.cancel.cancelled() => Err(Failure::Unanswered("cancelled".to_owned())),
+        }
+    }
+
+    /// Notes whether the pod has the label that the watch goes by: admission may have taken it off.
+    fn note_labels(&mut self, labels: &BTreeMap<String, String>) {
+        self.hold.unlabelled =
+            labels.get(labels::INSTANCE) != Some(&label_value(&self.options.instance));
+        if self.hold.unlabelled {
+            self.steps.warn(&format!(
+                "the cluster's admission has taken off the label {}, so that no watch tells of the pod: it is read again and \
+                 again instead, and nobody finds it when this process is killed",
+                labels::INSTANCE
+            ));
+        }
     }
 
     pub(super) fn owns(&mut self, pod: &PodView, how: &str) {
@@ -278,7 +313,10 @@ impl Run {
 
 /// 409 `AlreadyExists`, and the 409 of a name whose deletion is under way.
 fn is_taken(failure: &Failure) -> bool {
-    failure.code() == Some(409)
+    match failure {
+        Failure::Refused(status) => status.code == 409 && !is_denial(&status.message),
+        _ => false,
+    }
 }
 
 /// Whether the answer speaks of this pod (Pod Security, a quota, a webhook, a missing service account) and not of the
@@ -288,5 +326,5 @@ fn is_admission(status: &Status) -> bool {
         .details
         .as_ref()
         .is_some_and(|details| !details.name.is_empty());
-    matches!(status.code, 403 | 422) && names_pod || status.message.contains("admission webhook")
+    matches!(status.code, 403 | 422) && names_pod || is_denial(&status.message)
 }

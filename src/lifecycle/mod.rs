@@ -207,12 +207,17 @@ impl Run {
 
     /// News of the pod of this name.
     fn subscribe(&self) -> Subscription {
-        self.connection.subscribe(
+        let mut news = self.connection.subscribe(
             &self.namespace,
             &self.options.instance,
             &self.name,
             &self.steps,
-        )
+        );
+        // Whoever made it may have left out the label that the watch goes by.
+        if self.options.uid.is_some() || self.hold.unlabelled {
+            news.read_always();
+        }
+        news
     }
 
     async fn live(&mut self) -> Result<End> {
@@ -221,16 +226,15 @@ impl Run {
         let mut news = self.subscribe();
         news.opened().await;
         match self.options.uid.clone() {
-            Some(uid) => {
-                // Whoever made it may have left out the label that the watch goes by.
-                news.read_always();
-                self.follow(&uid);
-            }
+            Some(uid) => self.follow(&uid),
             None => {
                 if let Some(pod) = Box::pin(self.create()).await?
                     && let Some(end) = self.see(pod)
                 {
                     return Ok(end);
+                }
+                if self.hold.unlabelled {
+                    news.read_always();
                 }
             }
         }

@@ -95,8 +95,10 @@ impl Run {
     /// Makes way for a new pod of the same name. What still runs gets a moment to stop: a container whose pod is
     /// deleted without grace writes on for seconds.
     async fn replace(&mut self, pod: &PodView) {
-        self.hold.replaced = Some(pod.uid().to_owned());
-        if pod.is_terminal() {
+        let before = self.hold.replaced.replace(pod.uid().to_owned());
+        if pod.is_terminal() && before.as_deref() == Some(pod.uid()) {
+            // Told to go already, and something keeps it.
+        } else if pod.is_terminal() {
             self.steps
                 .info("replacing the finished pod of an earlier run");
             self.delete_pod(pod.uid(), finish::ENDED).await;

@@ -104,7 +104,7 @@ def test_a_quota_that_never_has_room(
         cluster.run(script(image, "true"))
     verdict = error.value.verdict
     assert verdict is not None
-    assert (verdict.cause, verdict.blame, verdict.retryable) == ("QuotaExceeded", "cluster", True)
+    assert (verdict.cause, verdict.blame, verdict.retryable) == ("QuotaExceeded", "cluster", False)
 
 
 def test_a_pod_queues_for_a_quota_that_is_used_up_and_that_time_is_not_the_students(

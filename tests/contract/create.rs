@@ -59,6 +59,15 @@ contract! {
         assert_eq!((again.code, again.json), (409, expected));
     }
 
+    async fn a_name_whose_pod_goes_is_a_conflict_that_says_so(scene: &Scene) {
+        scene.create_bound("a").await;
+        scene.delete(&scene.pod("a"), &json!({})).await.expect(200);
+        let again = scene.post(&scene.pods(), &scene.idle("a")).await;
+        let message = "object is being deleted: pods \"a\" already exists";
+        assert_eq!((again.code, &again.json["message"]), (409, &json!(message)));
+        assert_eq!(again.json["details"], json!({"name": "a", "kind": "pods"}));
+    }
+
     async fn a_pod_without_a_name_is_refused(scene: &Scene) {
         let answer = scene.post(&scene.pods(), &scene.idle("")).await;
         let expected = json!({

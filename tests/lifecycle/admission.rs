@@ -107,6 +107,7 @@ async fn what_is_refused_for_good_is_told_at_once_and_blamed_on_who_can_mend_it(
     let webhook = "admission webhook \"pods.example.com\" denied the request: no image of yours";
     let strange_quota =
         "admission webhook \"pods.example.com\" denied the request: exceeded quota: yours";
+    let policy = "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'small' with binding 'small' denied request: too large";
     let rights = "pods is forbidden: User \"nobody\" cannot create resource \"pods\" in API group \"\" in the namespace \
                   \"default\"";
     let no_namespace = "namespaces \"default\" not found";
@@ -132,8 +133,18 @@ async fn what_is_refused_for_good_is_told_at_once_and_blamed_on_who_can_mend_it(
         ),
         (
             status(400, "BadRequest", strange_quota, &json!({})),
-            rejected,
+            rejected.clone(),
         ),
+        // A webhook chooses its code.
+        (
+            status(409, "Conflict", webhook, &json!({})),
+            rejected.clone(),
+        ),
+        (
+            status(401, "Unauthorized", webhook, &json!({})),
+            rejected.clone(),
+        ),
+        (status(413, "RequestEntityTooLarge", policy, &pod), rejected),
         (
             status(403, "Forbidden", rights, &json!({"kind": "pods"})),
             None,

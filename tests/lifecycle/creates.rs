@@ -3,9 +3,10 @@
 use axum::http::Method;
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::{Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
@@ -144,12 +145,99 @@ async fn a_pod_that_does_not_go_is_waited_for_as_long_as_an_outage_and_named() {
     pod["spec"]["nodeName"] = json!("n");
     create(&embedded.router(), &pod).await;
     let (ended, _) = run_pod(&Door::default(), &embedded).await;
-    let error = ended.unwrap_err().to_string();
-    assert!(
-        error.contains("a pod of this name is still being deleted"),
-        "{error}"
+    assert_eq!(
+        ended.unwrap_err().to_string(),
+        "creating pod default/p: AlreadyExists (409): object is being deleted: pods \"p\" already exists. Something keeps \
+         the old pod, such as its finalizers or its node: see 'kubectl get pod -o yaml'"
     );
     assert_eq!(names(&embedded).await, ["p"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_pod_that_its_finalizers_keep_is_told_to_go_once() {
+    let embedded = without_kubelet();
+    let mut pod = owned("p", "a", &claim(&dead()));
+    pod["metadata"]["finalizers"] = json!(["example.com/keeps"]);
+    create(&embedded.router(), &pod).await;
+    succeed(&embedded, "p").await;
+    let door = Door::default();
+    let (ended, lines) = run_pod(&door, &embedded).await;
+    assert!(
+        matches!(ended, Err(Error::Api { code: 409, .. })),
+        "{ended:?}"
+    );
+    assert_eq!(door.count(&Method::DELETE, "/pods/p"), 1, "{lines}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_webhooks_hold_up_for_longer_than_an_answer_may_take_succeeds_all_the_same() {
+    let embedded = without_kubelet();
+    let slow = Fault::Latency(Duration::from_secs(13));
+    embedded.faults().add(Rule::new(slow).verb(Verb::Create));
+    let ending = async {
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let door = Door::default();
+    let ((outcome, _), ()) = tokio::join!(run_pod(&door, &embedded), ending);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_cancelled_while_webhooks_hold_its_create_up_ends_at_once() {
+    let embedded = without_kubelet();
+    let hangs = Fault::Latency(Duration::from_hours(1));
+    embedded.faults().add(Rule::new(hangs).verb(Verb::Create));
+    let cluster = Door::default().cluster(&embedded);
+    let (steps, cancel) = (listening().0, CancellationToken::new());
+    let running = run(
+        &cluster,
+        manifest(),
+        RunOptions::default(),
+        &steps,
+        cancel.clone(),
+    );
+    let cancelling = async {
+        sleep(Duration::from_secs(25)).await;
+        cancel.cancel();
+        Instant::now()
+    };
+    let (ended, cancelled) = tokio::join!(running, cancelling);
+    assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
+    assert!(cancelled.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_labels_admission_takes_off_is_read_and_its_limit_holds() {
+    let embedded = without_kubelet();
+    let door = Door::default().without_labels();
+    let cluster = door.cluster(&embedded);
+    let (steps, lines) = listening();
+    let options = RunOptions {
+        timeout: Some(Duration::from_secs(3)),
+        ..RunOptions::default()
+    };
+    let running = run(
+        &cluster,
+        manifest(),
+        options,
+        &steps,
+        CancellationToken::new(),
+    );
+    let playing = async {
+        appears(&embedded, "p").await;
+        played::run(&embedded, "p").await;
+        Instant::now()
+    };
+    let (outcome, ran) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::DeadlineExceeded);
+    assert!(
+        ran.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        ran.elapsed()
+    );
+    let told = "admission has taken off the label kubegrader.io/instance";
+    assert_eq!(lines.lock().unwrap().matches(told).count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

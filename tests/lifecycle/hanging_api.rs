@@ -172,14 +172,14 @@ async fn a_delete_that_hangs_delays_the_outcome_by_seconds_and_is_made_good_in_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_hangs_is_given_up_after_the_time_for_an_outage_and_leaves_no_pod() {
+async fn a_create_that_hangs_is_given_up_within_a_minute_and_leaves_no_pod() {
     let embedded = without_kubelet();
     let cluster = cluster(&embedded, Hang::new(Method::POST, "/pods"));
     let began = Instant::now();
     let error = run_pod(&cluster, RunOptions::default()).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     assert!(
-        began.elapsed() < Duration::from_secs(42),
+        began.elapsed() < Duration::from_mins(1),
         "{:?}",
         began.elapsed()
     );

@@ -90,7 +90,8 @@ async fn creates_that_are_never_answered_are_given_up_however_many_there_are() {
         assert!(matches!(ended, Err(Error::Unreachable { .. })), "{ended:?}");
     }
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    // Two tries of 10 s and one of 35 s, and pauses in between.
+    assert!(took < Duration::from_secs(65), "{took:?}");
 }
 
 /// A server that takes twenty creates a second, and says to the others when to come again.

@@ -20,6 +20,7 @@ pub struct Door {
     date: Option<&'static str>,
     seen: Arc<Mutex<Vec<String>>>,
     before: Option<Arc<Before>>,
+    strips_labels: bool,
     answers: Vec<Answers>,
 }
 
@@ -59,6 +60,12 @@ impl Door {
         let answers = VecDeque::from(vec![status.clone(); times]);
         self.answers
             .push((method, end, Arc::new(Mutex::new(answers))));
+        self
+    }
+
+    /// What is created loses its labels, as by an admission webhook.
+    pub fn without_labels(mut self) -> Self {
+        self.strips_labels = true;
         self
     }
 
@@ -120,7 +127,15 @@ impl Door {
                 return Ok(answer(&status));
             }
         }
-        let mut response = router.oneshot(request.map(Body::new)).await?;
+        let mut request = request.map(Body::new);
+        if self.strips_labels && request.method() == Method::POST {
+            let (head, body) = request.into_parts();
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+            let mut object: Value = serde_json::from_slice(&bytes).unwrap();
+            object["metadata"]["labels"] = json!({});
+            request = Request::from_parts(head, Body::from(object.to_string()));
+        }
+        let mut response = router.oneshot(request).await?;
         if let Some(date) = self.date {
             let date = HeaderValue::from_static(date);
             response.headers_mut().insert(DATE, date);
