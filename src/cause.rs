@@ -67,6 +67,10 @@ pub enum Cause {
     CreateContainerError,
     /// The container could not be started, most often since its executable is missing.
     StartError,
+    /// The kubelet killed the container, since its startup or liveness probe failed.
+    Unhealthy,
+    /// The kubelet killed the container, since its `postStart` hook failed.
+    FailedPostStartHook,
     /// An init container failed.
     InitContainerError,
     /// No node fits the pod.
@@ -130,6 +134,8 @@ const fn row(
 
 const COURSE_TEXT: &str = "Your submission was not run, since the set-up of this assignment has a fault. \
      It is not your fault; your course's staff can mend it.";
+const PROBE_TEXT: &str = "Your submission was stopped by something that your course's staff set up beside it. \
+     It is not your fault; they can mend it.";
 const CLUSTER_TEXT: &str = "Your submission could not be graded, since the computers that run it had a fault. \
      It is not your fault; please submit again, or ask your course's staff to grade it again.";
 const QUEUED_TEXT: &str = "Your submission waits for a free place. It is not your fault.";
@@ -191,6 +197,8 @@ impl Cause {
             }
             Self::CreateContainerError => row("CreateContainerError", course, false, COURSE_TEXT),
             Self::StartError => row("StartError", course, false, COURSE_TEXT),
+            Self::Unhealthy => row("Unhealthy", course, false, PROBE_TEXT),
+            Self::FailedPostStartHook => row("FailedPostStartHook", course, false, PROBE_TEXT),
             Self::InitContainerError => row("InitContainerError", course, false, COURSE_TEXT),
             Self::Unschedulable => row("Unschedulable", cluster, true, CLUSTER_TEXT),
             Self::SchedulingGated => row("SchedulingGated", cluster, true, QUEUED_TEXT),

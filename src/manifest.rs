@@ -213,6 +213,20 @@ impl Manifest {
         annotated.or_else(|| self.container_names("containers").into_iter().next())
     }
 
+    /// Whether the kubelet may kill a container for a startup or liveness probe, or for its `postStart` hook.
+    #[must_use]
+    pub fn is_probed(&self) -> bool {
+        let containers = self.spec("containers").and_then(Value::as_array);
+        let has = |container: &Value, pointer| {
+            container.pointer(pointer).is_some_and(|one| !one.is_null())
+        };
+        containers.into_iter().flatten().any(|container| {
+            ["/startupProbe", "/livenessProbe", "/lifecycle/postStart"]
+                .into_iter()
+                .any(|pointer| has(container, pointer))
+        })
+    }
+
     /// Whether the name was made of a `generateName`.
     #[must_use]
     pub const fn has_generated_name(&self) -> bool {

@@ -17,6 +17,7 @@ pub struct Packed {
     restarts: bool,
     has_generated_name: bool,
     default_container: Option<Box<str>>,
+    is_probed: bool,
 }
 
 impl From<Manifest> for Packed {
@@ -34,6 +35,7 @@ impl From<&Manifest> for Packed {
             restarts: manifest.restarts(),
             has_generated_name: manifest.has_generated_name(),
             default_container: manifest.default_container().map(Box::from),
+            is_probed: manifest.is_probed(),
         }
     }
 }
@@ -55,6 +57,12 @@ impl Packed {
     #[must_use]
     pub const fn restarts(&self) -> bool {
         self.restarts
+    }
+
+    /// Whether the kubelet may kill a container for a probe or a hook.
+    #[must_use]
+    pub const fn is_probed(&self) -> bool {
+        self.is_probed
     }
 
     /// The container whose log is the Pod's: the one that `kubectl logs` would take.

@@ -13,6 +13,7 @@ mod finish;
 mod observe;
 mod other_attempts;
 mod outcome;
+mod probes;
 mod queue;
 mod quota;
 mod taken;
@@ -124,6 +125,7 @@ async fn attempt(
     // What comes before and after the long wait is boxed, so that a pod that is waited for holds none of it.
     let error = match run.live().await {
         Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => {
+            let end = Box::pin(run.with_probes(end)).await;
             return Ok(Box::pin(run.finish(end, began)).await);
         }
         Ok(end) => Error::Lost {
@@ -225,17 +227,16 @@ impl Run {
         // Subscribed before the create, so that no event of the pod can be missed.
         let mut news = self.subscribe();
         news.opened().await;
-        match self.options.uid.clone() {
-            Some(uid) => self.follow(&uid),
-            None => {
-                if let Some(pod) = Box::pin(self.create()).await?
-                    && let Some(end) = self.see(pod)
-                {
-                    return Ok(end);
-                }
-                if self.hold.unlabelled {
-                    news.read_always();
-                }
+        if let Some(uid) = self.options.uid.clone() {
+            self.follow(&uid);
+        } else {
+            if let Some(pod) = Box::pin(self.create()).await?
+                && let Some(end) = self.see(pod)
+            {
+                return Ok(end);
+            }
+            if self.hold.unlabelled {
+                news.read_always();
             }
         }
         self.observe(&mut news).await

@@ -20,6 +20,11 @@ const EVENTS: u32 = 100;
 impl Run {
     /// What the events say that keeps the pod from starting; `None` where they say nothing, or may not be read.
     pub(super) async fn read_events(&self, limit: Duration) -> Option<Waiting> {
+        newest_trouble(&self.list_events(limit).await?)
+    }
+
+    /// The events of the pod; `None` where they cannot be had.
+    pub(super) async fn list_events(&self, limit: Duration) -> Option<Vec<Event>> {
         if !self.connection.may_read_events() {
             return None;
         }
@@ -29,7 +34,7 @@ impl Run {
             .limit(EVENTS);
         let list = async { events.list(&of_pod).await.map_err(Failure::of) };
         match within(limit, list).await {
-            Ok(list) => newest_trouble(&list.items),
+            Ok(list) => Some(list.items),
             Err(Failure::Refused(status)) if status.code == 403 => {
                 if self.connection.forbid_events() {
                     self.steps.info(

@@ -19,6 +19,7 @@ mod other_attempts;
 mod outage_at_a_limit;
 mod owner;
 mod pace;
+mod probes;
 mod proxies;
 mod reap;
 mod recorded_lives;

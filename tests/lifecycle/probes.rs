@@ -1,0 +1,138 @@
+//! A container that the kubelet kills for its probe or hook is not the student's failure. Under paused time.
+
+use kubegrader::cause::{Blame, Cause};
+use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::manifest::Manifest;
+use kubegrader::step::Steps;
+use kubegrader::verdict::Verdict;
+use kubegrader::{RunOptions, run};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::door::Door;
+use crate::support::played::{self, appears, status, terminated};
+use crate::support::{call, without_kubelet};
+
+/// An event of the pod's container, as a kubelet of 1.34 tells it.
+async fn tell(
+    embedded: &EmbeddedCluster,
+    uid: &Value,
+    container: &str,
+    reason: &str,
+    message: &str,
+) {
+    let event = json!({
+        "metadata": {"generateName": "p.", "namespace": "default"}, "type": "Warning", "reason": reason, "message": message,
+        "involvedObject": {
+            "apiVersion": "v1", "kind": "Pod", "namespace": "default", "name": "p", "uid": uid,
+            "fieldPath": format!("spec.containers{{{container}}}"),
+        },
+        "source": {"component": "kubelet"},
+    });
+    let path = "/api/v1/namespaces/default/events";
+    let method = axum::http::Method::POST;
+    let (code, answer) = call(
+        &embedded.router(),
+        method,
+        path,
+        "application/json",
+        event.to_string(),
+    )
+    .await;
+    assert_eq!(code, 201, "{answer}");
+}
+
+/// The verdict on a pod that ends with 137, and how often events were asked for.
+async fn verdict_on(container: &Value, events: &[(&str, &str, &str)]) -> (Verdict, usize) {
+    let (embedded, door) = (without_kubelet(), Door::default());
+    let mut pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let fields = container.as_object().unwrap().clone();
+    pod["spec"]["containers"][0]
+        .as_object_mut()
+        .unwrap()
+        .extend(fields);
+    let cluster = door.cluster(&embedded);
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let manifest = Manifest::new(pod).unwrap();
+    let running = run(&cluster, manifest, RunOptions::default(), &steps, cancel);
+    let playing = async {
+        let pod = appears(&embedded, "p").await;
+        played::run(&embedded, "p").await;
+        for (container, reason, message) in events {
+            tell(
+                &embedded,
+                &pod["metadata"]["uid"],
+                container,
+                reason,
+                message,
+            )
+            .await;
+        }
+        played::set(&embedded, "p", &status("Failed", &terminated(137, "Error"))).await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    (
+        outcome.unwrap().verdict,
+        door.count(&axum::http::Method::GET, "/events"),
+    )
+}
+
+fn probe() -> Value {
+    json!({"exec": {"command": ["false"]}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_kubelet_killed_for_a_probe_or_a_hook_is_the_courses() {
+    let killing = ("c", "Killing", "Stopping container c");
+    for (container, event, cause, why) in [
+        (
+            json!({"startupProbe": probe()}),
+            ("c", "Unhealthy", "Startup probe failed: "),
+            Cause::Unhealthy,
+            "startup probe",
+        ),
+        (
+            json!({"livenessProbe": probe()}),
+            ("c", "Unhealthy", "Liveness probe failed: "),
+            Cause::Unhealthy,
+            "liveness probe",
+        ),
+        (
+            json!({"lifecycle": {"postStart": probe()}}),
+            ("c", "FailedPostStartHook", "PostStartHook failed"),
+            Cause::FailedPostStartHook,
+            "postStart hook",
+        ),
+    ] {
+        let (verdict, _) = verdict_on(&container, &[event, killing]).await;
+        assert_eq!(
+            (&verdict.cause, verdict.blame()),
+            (&cause, Some(Blame::Course))
+        );
+        assert_eq!(
+            verdict.staff_text,
+            format!(
+                "{cause}: container c ended with exit code 137 (Error), after its {why} failed"
+            )
+        );
+        assert_eq!(verdict.exit_code, Some(137));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_that_no_probe_asked_for_stays_the_students_and_pods_without_probes_cost_no_request()
+{
+    let unhealthy = ("c", "Unhealthy", "Liveness probe failed: ");
+    let live = json!({"livenessProbe": probe()});
+    // It failed once, and the container ended before it was killed for that.
+    let (verdict, asked) = verdict_on(&live, &[unhealthy]).await;
+    assert_eq!((verdict.cause, asked), (Cause::Error, 1));
+    let beside = [
+        ("other", "Unhealthy", "Liveness probe failed: "),
+        ("other", "Killing", "Stopping container other"),
+    ];
+    assert_eq!(verdict_on(&live, &beside).await.0.cause, Cause::Error);
+    let (verdict, asked) = verdict_on(&json!({}), &[unhealthy, ("c", "Killing", "")]).await;
+    assert_eq!((verdict.cause, asked), (Cause::Error, 0));
+}
