@@ -33,3 +33,12 @@ def give_back_connection(session: Session | None, log: logging.Logger) -> None:
         session.rollback()
     finally:
         session.expire_on_commit = expires
+
+
+def forget(session: Session | None) -> None:
+    """Let everything be read again when it is asked for: another process may have written.
+
+    A session with changes that wait to be written is left alone.
+    """
+    if session is not None and not (session.new or session.dirty or session.deleted):
+        session.expire_all()

@@ -32,16 +32,16 @@ except ImportError as error:
         name="grader_service",
     ) from error
 
-from . import hooks, old_traits, overrides, planted_git, results
+from . import database, hooks, old_traits, overrides, planted_git, results
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
-from .database import give_back_connection
 from .executor_traits import ExecutorTraits
 from .explain import explain, explain_misconfigured
 from .output_folder import OutputFolder
 from .pod import GraderPod
 from .pod_request import pod_name, pod_request
 from .pod_traits import _get_image_name
+from .submission_lock import SubmissionLock
 
 if TYPE_CHECKING:
     from ._core import Outcome, RunOptions, Verdict
@@ -321,7 +321,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         try:
             self._prepare()
             pod = overrides.followed(self, self._start_pod())
-            give_back_connection(self.session, self.log)
+            database.give_back_connection(self.session, self.log)
             pod.wait()
             self._conclude(pod)
             self._remove_planted_git()
@@ -336,14 +336,25 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
     def _start_sync(self) -> None:
         """Grade the submission, as the base class does, without a connection while it can."""
-        give_back_connection(self.session, self.log)
-        self._guard_run()
-        super().start()
+        database.give_back_connection(self.session, self.log)
+        with self._lock() as lock:
+            self._begin(lock)
+            super().start()
 
     async def _start_async(self) -> None:
         """Grade the submission, as the base class does."""
+        database.give_back_connection(self.session, self.log)
+        async with self._lock() as lock:
+            self._begin(lock)
+            await super().start()
+
+    def _lock(self) -> SubmissionLock:
+        return SubmissionLock(self.input_path, self.submission.id, self.log)
+
+    def _begin(self, lock: SubmissionLock) -> None:
+        if lock.has_waited:  # for a grading that has changed the submission
+            database.forget(self.session)
         self._guard_run()
-        await super().start()
 
     def _guard_run(self) -> None:
         """Let a `_run` of a subclass's own, too, leave nothing that git runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +21,16 @@ def waiter() -> Wait | None:
     hold up an event loop of greenlets, and all of a celery worker with the pool gevent.
     """
     return _wait if _is_gevent() else None
+
+
+def sleep(seconds: float) -> None:
+    """Pause, as ``time.sleep`` does; the thread's other greenlets run meanwhile."""
+    if not _is_gevent():
+        time.sleep(seconds)
+        return
+    import gevent
+
+    gevent.sleep(seconds)
 
 
 Result = TypeVar("Result")
