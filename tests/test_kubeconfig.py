@@ -105,6 +105,11 @@ def test_a_token_file_may_end_with_newlines(tmp_path: Path, end: str) -> None:
         assert there.run(script("busybox", "echo hi")).logs == "hi\n"
 
 
+def test_an_address_that_is_none_of_http_is_told_at_once(tmp_path: Path) -> None:
+    told = refused(written(tmp_path / "config", f"ftp://joe:{SECRET}@127.0.0.1:1", {}))
+    assert "ftp://127.0.0.1:1 begins with neither http:// nor https://" in told
+
+
 def test_the_servers_address_is_told_without_a_user_and_a_query(tmp_path: Path) -> None:
     server = f"https://joe:{SECRET}@127.0.0.1:1/?k={SECRET}"
     cluster = kubegrader.Cluster(kubeconfig=written(tmp_path / "config", server, {}))

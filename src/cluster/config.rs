@@ -68,6 +68,9 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
     // kube repeats 429, 503 and 504 by itself, POST included; cluster::retry knows what may be repeated.
     config.default_retry = false;
     let server = address(&config.cluster_url);
+    if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) {
+        return Err(config_error::no_address(&server));
+    }
     trim_token_file(&mut config.auth_info);
     // kube panics on it.
     let token = config.auth_info.token.as_ref();

@@ -75,6 +75,16 @@ pub(super) fn no_client(error: &kube::Error, plugin: Option<&str>) -> Error {
     of_credentials(problem)
 }
 
+/// A server that is not talked to by HTTP.
+pub(super) fn no_address(server: &str) -> Error {
+    Error::Config {
+        problem: format!(
+            "the API server's address {server} begins with neither http:// nor https://"
+        ),
+        hint: "See 'kubectl config view'".to_owned(),
+    }
+}
+
 /// A credential plugin, or a file system, that does not answer.
 pub(super) fn hangs(limit: Duration) -> Error {
     of_credentials(format!(
