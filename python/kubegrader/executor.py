@@ -37,6 +37,7 @@ from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
 from .explain import explain, explain_misconfigured
+from .handed_in import HandedIn
 from .output_folder import OutputFolder
 from .pod import GraderPod
 from .pod_request import pod_name, pod_request
@@ -85,6 +86,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         self.verdict: Verdict | None = None
         self._awaited_image: str | None = None
         self._awaited_pod: dict[str, Any] | None = None
+        self._handed_in = HandedIn()
         self._output: OutputFolder | None = None
 
     def _record_misconfigured(self, submission: Any, error: Exception) -> None:
@@ -225,7 +227,10 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     # --- the run
 
     def _prepare(self) -> None:
-        """Lay the output folder anew, up to 0.9.2; `start` does it from 0.10.0 on."""
+        """Lay the output folder anew, up to 0.9.2; `start` does it from 0.10.0 on.
+
+        And remember the folders as they are before a pod may change them.
+        """
         # From 0.3.0 to 0.4.0 a failure is lost where there is no log at all.
         self.grading_logs = ""
         if not INSTALLED.start_prepares:
@@ -239,6 +244,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
                 gradebook = self.assignment.properties
             self._write_gradebook(gradebook)
         self._output = OutputFolder.of(self.output_path)
+        self._handed_in = HandedIn.of(self.input_path, self.assignment.properties)
 
     def _prepare_again(self, attempt: int) -> None:
         """Put the output folder and the gradebook back as they were before the first attempt.
@@ -307,7 +313,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             await pod.polling_task()
             self._conclude(pod)
             await asyncio.to_thread(self._remove_planted_git)
-            self._require_success(await results.verdict_async(self.input_path, self.output_path))
+            self._require_success(await results.verdict_async(self._handed_in, self.output_path))
         except Exception as error:
             if pod is not None:
                 overrides.delete(self, pod)
@@ -325,7 +331,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             pod.wait()
             self._conclude(pod)
             self._remove_planted_git()
-            self._require_success(results.verdict(self.input_path, self.output_path))
+            self._require_success(results.verdict(self._handed_in, self.output_path))
         except Exception as error:
             if pod is not None:
                 overrides.delete(self, pod)

@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._core import completed, no_results
+from ._core import completed, no_notebook, no_results
 from .releases import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._core import Verdict
+    from .handed_in import HandedIn
 
 PATIENCE = 5.0
 """How long, in seconds, results may take to appear on a shared volume. NFS clients keep what they
@@ -22,36 +23,37 @@ know of a folder for some seconds, and kubegrader looks within milliseconds of t
 _PAUSE = 0.1
 
 
-def _found(input_path: str, output_path: str) -> bool:
-    """Whether there is a graded notebook, or nothing was handed in that could be graded."""
-    pattern = INSTALLED.notebooks
-    return any(Path(output_path).glob(pattern)) or not any(Path(input_path).glob(pattern))
+def _found(output_path: str) -> bool:
+    """Whether there is a graded notebook; a link may point to anything."""
+    found = Path(output_path).glob(INSTALLED.notebooks)
+    return any(one.is_file() and not one.is_symlink() for one in found)
 
 
-def _pauses() -> Iterator[float]:
-    """Pauses between looks, until patience is at its end."""
+def _pauses(output_path: str) -> Iterator[float]:
+    """Pauses between looks, until a graded notebook is seen or patience is at its end."""
     until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
+    while not _found(output_path) and time.monotonic() < until:
         yield _PAUSE
 
 
-def _verdict(output_path: str, *, found: bool) -> Verdict:
-    return completed() if found else no_results(output_path)
+def _verdict(handed_in: HandedIn, output_path: str) -> Verdict:
+    if _found(output_path):
+        return completed()
+    if not handed_in.is_of_assignment:
+        return no_notebook(sorted(handed_in.expected))
+    # Nothing was handed in that could be graded, or could not be.
+    return no_results(output_path) if handed_in.notebooks else completed()
 
 
-def verdict(input_path: str, output_path: str) -> Verdict:
-    """Completed when a graded notebook is seen within `PATIENCE`, else NoResults."""
-    for pause in _pauses():
-        if _found(input_path, output_path):
-            return completed()
+def verdict(handed_in: HandedIn, output_path: str) -> Verdict:
+    """Completed when a graded notebook is seen within `PATIENCE`, else NoNotebook or NoResults."""
+    for pause in _pauses(output_path):
         time.sleep(pause)
-    return _verdict(output_path, found=_found(input_path, output_path))
+    return _verdict(handed_in, output_path)
 
 
-async def verdict_async(input_path: str, output_path: str) -> Verdict:
+async def verdict_async(handed_in: HandedIn, output_path: str) -> Verdict:
     """Do as `verdict` does, without blocking the event loop."""
-    for pause in _pauses():
-        if _found(input_path, output_path):
-            return completed()
+    for pause in _pauses(output_path):
         await asyncio.sleep(pause)
-    return _verdict(output_path, found=_found(input_path, output_path))
+    return _verdict(handed_in, output_path)

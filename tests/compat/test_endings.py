@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from kubegrader.demo.course import LONGEST, SUBMISSIONS, TOTAL, DemoSubmission, Expected
 
 if TYPE_CHECKING:
+    import pytest
     from kubegrader import EmbeddedCluster
     from kubegrader.testing import KubeCluster
+    from program import Program
     from service import Service
     from traitlets.config import Config
 
@@ -70,6 +72,36 @@ def test_a_notebook_that_takes_too_much_memory_has_no_grade_and_the_log_says_why
     [graded] = service.grade(service.submit(notebook_with(service, glutton)))
     assert (graded.status, graded.score) == ("grading_failed", None)
     assert "memory" in graded.log
+    assert kube_cluster.pods() == []
+
+
+def test_a_pod_that_empties_the_folder_of_what_was_handed_in_is_not_graded_0(
+    service: Service, settings: Config, prepared: Program, kube_cluster: KubeCluster
+) -> None:
+    prepared.use(settings, 'rm -rf "$in"/*; echo done')
+    [graded] = service.grade(service.submit(notebook(service, "right")))
+    assert (graded.status, graded.score) == ("grading_failed", None)
+    assert "no graded notebook was found afterwards" in graded.log
+    assert kube_cluster.pods() == []
+
+
+def test_a_notebook_under_another_name_has_no_grade_and_its_student_reads_why(
+    service: Service,
+    settings: Config,
+    prepared: Program,
+    kube_cluster: KubeCluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It leaves out what the assignment does not know, as the real one does.
+    prepared.use(settings, "echo skipping unknown notebook")
+    right = notebook(service, "right")
+    monkeypatch.setattr("kubegrader.demo.course.NOTEBOOK_FILE", "loops-1.ipynb")
+    [graded] = service.grade(service.submit(right))
+    assert (graded.status, graded.score) == ("grading_failed", None)
+    assert graded.log == (
+        "skipping unknown notebook\n\nNothing that you handed in is a notebook of this "
+        "assignment. A notebook has to keep the name under which you got it."
+    )
     assert kube_cluster.pods() == []
 
 
