@@ -86,8 +86,8 @@ impl Scene {
         let name = |kind: &str| format!("{kind}-{number}");
         let completed = status("Succeeded", &terminated(0, "Completed"));
         let failed = status("Failed", &terminated(1, "Error"));
-        let mut evicted = status("Failed", &terminated(137, "Error"));
-        evicted["reason"] = json!("Evicted");
+        let mut lost = status("Failed", &terminated(137, "Error"));
+        lost["reason"] = json!("NodeShutdown");
         let unstartable = status(
             "Pending",
             &json!({"waiting": {"reason": "InvalidImageName"}}),
@@ -99,7 +99,7 @@ impl Scene {
         assert_eq!(cause(well), Cause::Completed);
         let badly = self.play(&name("badly"), &[failed]).await;
         assert_eq!(cause(badly), Cause::Error);
-        let again = self.play(&name("again"), &[evicted, completed]).await;
+        let again = self.play(&name("again"), &[lost, completed]).await;
         assert_eq!(cause(again), Cause::Completed);
         let never = self.play(&name("never"), &[unstartable]).await;
         assert!(matches!(never, Err(Error::NotStarted { .. })), "{never:?}");
