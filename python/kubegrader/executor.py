@@ -32,7 +32,7 @@ except ImportError as error:
         name="grader_service",
     ) from error
 
-from . import database, hooks, old_traits, overrides, planted_git, results
+from . import database, given, hooks, old_traits, overrides, planted_git, results
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
@@ -139,7 +139,8 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
                 return image
         if self._awaited_image is not None:
             return self._awaited_image
-        return str(hooks.result(old_traits.image_function(self)(self.lecture, self.assignment)))
+        image = hooks.result(old_traits.image_function(self)(self.lecture, self.assignment))
+        return given.text(image, "resolve_image_name", "the image's name")
 
     def _get_image(self) -> str:
         return self.get_image()
@@ -286,8 +287,8 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         if verdict.cause != "Completed":
             raise SubmissionFailedError(verdict.staff_text, verdict)
 
-    def _failure(self, error: Exception) -> SubmissionFailedError:
-        """Note a failure where student and staff will read it; give the exception to raise."""
+    def _failure(self, error: Exception) -> tuple[SubmissionFailedError, Exception | None]:
+        """Note a failure where student and staff will read it; what to raise, and its cause."""
         verdict = getattr(error, "verdict", None)
         if verdict is not None:
             self.verdict = verdict
@@ -297,11 +298,12 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             self.grading_logs = f"{self.grading_logs}\n\n" if self.grading_logs else ""
         else:
             self.grading_logs = "\n\n".join(part for part in (self.grading_logs, text) if part)
-        # Of a pod that ended, without what its container left to say: that is the student's.
+        # Of a pod that ended, without what its container left to say: that is the student's, and
+        # start() would write it into the log as the cause of this exception.
         is_of_pod = verdict is not None and str(error) == verdict.staff_text
         told = verdict.log_text if verdict is not None and is_of_pod else error
         self.log.error("Submission %s has no grade: %s", self.submission.id, told)
-        return SubmissionFailedError(text, verdict)
+        return SubmissionFailedError(text, verdict), None if is_of_pod else error
 
     async def _run_async(self) -> None:
         pod = None
@@ -314,10 +316,11 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             self._conclude(pod)
             await asyncio.to_thread(self._remove_planted_git)
             self._require_success(await results.verdict_async(self._handed_in, self.output_path))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
                 overrides.delete(self, pod)
-            raise self._failure(error) from error
+            failure, cause = self._failure(error)
+            raise failure from cause
         finally:
             if pod is not None:
                 overrides.delete_quietly(self, pod)
@@ -332,10 +335,11 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             self._conclude(pod)
             self._remove_planted_git()
             self._require_success(results.verdict(self._handed_in, self.output_path))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
                 overrides.delete(self, pod)
-            raise self._failure(error) from error
+            failure, cause = self._failure(error)
+            raise failure from cause
         finally:
             if pod is not None:
                 overrides.delete_quietly(self, pod)

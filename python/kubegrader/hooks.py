@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from . import old_traits
+from . import given, old_traits
 from .green import in_own_thread
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ async def await_all(executor: KubeAutogradeExecutor) -> None:
     image_function = old_traits.image_function(executor)
     if inspect.iscoroutinefunction(image_function):
         image = await image_function(executor.lecture, executor.assignment)
-        executor._awaited_image = str(image)  # noqa: SLF001
+        executor._awaited_image = given.text(  # noqa: SLF001
+            image, "resolve_image_name", "the image's name"
+        )
     if inspect.iscoroutinefunction(executor.pre_spawn_hook):
         # kubernetes takes about a second to import, which is too long for an event loop.
         models = await asyncio.to_thread(_models)

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from . import given
 from .pod import GraderPod
 from .releases import INSTALLED
 
@@ -22,6 +23,11 @@ def is_overridden(executor: KubeAutogradeExecutor, name: str) -> bool:
 
     method = getattr(executor, name)
     return getattr(method, "__func__", method) is not getattr(KubeAutogradeExecutor, name)
+
+
+def called(executor: KubeAutogradeExecutor, name: str) -> str:
+    """Name a method as the subclass has it: newer releases put a _ before it."""
+    return f"_{name}" if is_overridden(executor, f"_{name}") else name
 
 
 def then(run: Callable[[], Any], afterwards: Callable[[], object]) -> Callable[[], Any]:
@@ -48,9 +54,14 @@ def options(executor: KubeAutogradeExecutor) -> RunOptions:
 
 
 def followed(executor: KubeAutogradeExecutor, pod: Any) -> GraderPod:
-    """Take what a subclass's `start_pod` gave, which may be a pod of grader-service's own class."""
+    """Take what a subclass's `start_pod` gave, which may be a pod of grader-service's own class.
+
+    Raises InvalidPodError for anything else.
+    """
     if isinstance(pod, GraderPod):
         return pod
+    if not (hasattr(pod, "stop_polling") and hasattr(pod, "pod")):
+        raise given.wrong(pod, called(executor, "start_pod"), "a GraderPod")
     pod.stop_polling()
     return GraderPod(pod.pod, executor.client, config=executor.config)
 

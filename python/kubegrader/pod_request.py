@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import old_traits
+from . import given, old_traits, overrides
 from ._core import autograde_pod_name
 from .executor_traits import pull_secrets
 from .hooks import plain
@@ -62,17 +62,30 @@ def volume_mounts(executor: KubeAutogradeExecutor) -> list[Any]:
     return [*own, *of_site]
 
 
+def _text(executor: KubeAutogradeExecutor, method: str, what: str) -> str:
+    value = getattr(executor, f"_{method}")()
+    return given.text(value, overrides.called(executor, method), what)
+
+
+def _env(executor: KubeAutogradeExecutor) -> list[Any]:
+    env: Any = executor._create_env()  # noqa: SLF001
+    if isinstance(env, (list, tuple)):
+        return list(env)
+    what = "the container's environment as a list of V1EnvVar, or of dicts with name and value"
+    raise given.wrong(env, overrides.called(executor, "create_env"), what)
+
+
 def pod_request(executor: KubeAutogradeExecutor) -> dict[str, Any]:
     """Gather what the pod is made of, as plain data."""
     of_lecture = executor.resolve_node_selector(executor.lecture)
     return {
-        "name": executor._get_autograde_pod_name(),  # noqa: SLF001
-        "image": executor._get_image(),  # noqa: SLF001
+        "name": _text(executor, "get_autograde_pod_name", "the pod's name"),
+        "image": _text(executor, "get_image", "the image's name"),
         "image_pull_policy": executor.image_pull_policy or None,
         "image_pull_secrets": plain(pull_secrets(executor.image_pull_secrets)),
         "args": command(executor),
         "working_dir": "/",
-        "env": plain(executor._create_env()),  # noqa: SLF001
+        "env": plain(_env(executor)),
         "volumes": plain(volumes(executor)),
         "volume_mounts": plain(volume_mounts(executor)),
         "labels": {**(executor.labels or {}), **(executor.extra_labels or {})},

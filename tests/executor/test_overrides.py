@@ -248,6 +248,42 @@ def test_an_override_of_the_delete_is_called_for_a_pod_that_never_ran(
     until(lambda: names(api, namespace) == [])
 
 
+@pytest.mark.parametrize("value", [None, {}, 3], ids=["None", "dict", "int"])
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("get_image", "; it must give the image's name as a string"),
+        ("get_autograde_pod_name", "; it must give the pod's name as a string"),
+        (
+            "create_env",
+            "; it must give the container's environment as a list of V1EnvVar, or of dicts with "
+            "name and value",
+        ),
+        ("start_pod", "; it must give a GraderPod"),
+    ],
+)
+@pytest.mark.parametrize("underscore", ["", "_"])
+def test_an_override_that_gives_a_value_of_the_wrong_kind_is_named(
+    site: Site, settings: Config, underscore: str, method: str, expected: str, value: Any
+) -> None:
+    own = type("Own", (KubeAutogradeExecutor,), {f"{underscore}{method}": lambda _: value})
+    graded = grade(site, settings, own)
+    kind = "None" if value is None else f"a value of type {type(value).__name__}"
+    assert graded.status == "grading_failed"
+    assert graded.log.endswith(
+        f"For the course's staff: {underscore}{method} gave {kind}{expected}"
+    )
+
+
+def test_an_image_function_that_gives_no_string_is_named(site: Site, settings: Config) -> None:
+    settings.KubeAutogradeExecutor.resolve_image_name = lambda *_: None
+    graded = grade(site, settings, KubeAutogradeExecutor)
+    assert graded.status == "grading_failed"
+    assert graded.log.endswith(
+        "resolve_image_name gave None; it must give the image's name as a string"
+    )
+
+
 def test_run_may_be_overridden_and_call_what_grader_services_calls(
     site: Site, settings: Config, api: CoreV1Api, namespace: str
 ) -> None:
