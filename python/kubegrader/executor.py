@@ -38,7 +38,7 @@ from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
 from .explain import explain, explain_misconfigured
 from .handed_in import HandedIn
-from .output_folder import OutputFolder
+from .output_folder import OutputFolder, clean_up
 from .pod import GraderPod
 from .pod_request import pod_name, pod_request
 from .pod_traits import _get_image_name
@@ -348,23 +348,36 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         """Grade the submission, as the base class does, without a connection while it can."""
         database.give_back_connection(self.session, self.log)
         with self._lock() as lock:
-            self._begin(lock)
-            super().start()
+            output = self._begin(lock)
+            clean_up(output)
+            try:
+                super().start()
+            finally:
+                clean_up(output)
 
     async def _start_async(self) -> None:
         """Grade the submission, as the base class does."""
         database.give_back_connection(self.session, self.log)
         async with self._lock() as lock:
-            self._begin(lock)
-            await super().start()
+            output = self._begin(lock)
+            await asyncio.to_thread(clean_up, output)
+            try:
+                await super().start()
+            finally:
+                await asyncio.to_thread(clean_up, output)
 
     def _lock(self) -> SubmissionLock:
         return SubmissionLock(self.input_path, self.submission.id, self.log)
 
-    def _begin(self, lock: SubmissionLock) -> None:
+    def _begin(self, lock: SubmissionLock) -> str:
+        """Do what has to be done when nobody else grades it; give the output folder's path.
+
+        The base class closes the session at its end, and with it the submission's id is gone.
+        """
         if lock.has_waited:  # for a grading that has changed the submission
             database.forget(self.session)
         self._guard_run()
+        return self.output_path
 
     def _guard_run(self) -> None:
         """Let a `_run` of a subclass's own, too, leave nothing that git runs."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import os
+_ASIDE = ".before-attempt-"
+
+
+def clean_up(path: str) -> None:
+    """Remove what attempts have moved aside; what is still open is left to the next grading."""
+    folder = Path(path)
+    for one in folder.parent.glob(f"{glob.escape(folder.name)}{_ASIDE}*"):
+        shutil.rmtree(one, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,9 @@ class OutputFolder:
         """
         shutil.rmtree(self.path, ignore_errors=True)
         if self.path.exists():
-            # NFS keeps files that are open somewhere.
-            self.path.rename(f"{self.path}.before-attempt-{attempt}")
+            # NFS keeps files that are open somewhere. What is in the way of one attempt may be so
+            # in that of many: each has a name of its own.
+            self.path.rename(f"{self.path}{_ASIDE}{attempt}-{os.urandom(4).hex()}")
         self.path.mkdir(parents=True)
         for folder, mode in self.folders:
             folder.mkdir()

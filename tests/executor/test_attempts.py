@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kubegrader.output_folder import OutputFolder
+from kubegrader.demo.course import SUBMISSIONS
+from kubegrader.executor import KubeAutogradeExecutor
+from kubegrader.output_folder import OutputFolder, clean_up
 
 if TYPE_CHECKING:
     from kubegrader.demo.site import Site
+    from traitlets.config import Config
 
 
 def tree(folder: Path) -> dict[str, tuple[int, bytes | None]]:
@@ -107,16 +110,68 @@ def test_folders_and_modes_within_come_back(tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o775
 
 
-def test_what_cannot_be_removed_is_moved_aside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def remembered(tmp_path: Path) -> OutputFolder:
+    """A folder with a gradebook, which a pod has written to meanwhile."""
     folder = tmp_path / "output"
     folder.mkdir()
     (folder / "gradebook.json").write_text("{}")
-    remembered = OutputFolder.of(folder)
+    made = OutputFolder.of(folder)
     (folder / ".nfs0001").write_text("open elsewhere")
-    # What an NFS client does with a file that is still open, and no local file system.
+    return made
+
+
+@pytest.fixture
+def held_open(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Let nothing be removed: what an NFS client does with files that are open elsewhere."""
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("held_open")
+def test_what_cannot_be_removed_is_moved_aside(remembered: OutputFolder, tmp_path: Path) -> None:
     remembered.restore(2)
-    assert list(tree(folder)) == ["gradebook.json"]
-    assert (tmp_path / "output.before-attempt-2" / ".nfs0001").exists()
+    assert list(tree(remembered.path)) == ["gradebook.json"]
+    [aside] = tmp_path.glob("output.before-attempt-2*")
+    assert (aside / ".nfs0001").exists()
+
+
+@pytest.mark.usefixtures("held_open")
+def test_what_an_earlier_grading_moved_aside_is_in_nobodys_way(
+    remembered: OutputFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "output.before-attempt-2").mkdir()
+    (tmp_path / "output.before-attempt-2" / ".nfs0000").touch()
+    for _ in range(2):
+        (remembered.path / ".nfs0002").touch()
+        remembered.restore(2)
+        assert list(tree(remembered.path)) == ["gradebook.json"]
+
+
+def test_what_was_moved_aside_is_removed_and_nothing_else(
+    remembered: OutputFolder, tmp_path: Path, held_open: pytest.MonkeyPatch
+) -> None:
+    remembered.restore(2)
+    held_open.undo()  # the file was closed
+    (tmp_path / "output.before-attempt-2").mkdir()
+    (tmp_path / "output1.before-attempt-2").mkdir()
+    (tmp_path / "output.txt").touch()
+    clean_up(str(tmp_path / "output"))
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "output",
+        "output.txt",
+        "output1.before-attempt-2",
+    ]
+
+
+def test_a_grading_removes_what_it_and_earlier_ones_moved_aside(
+    site: Site, settings: Config
+) -> None:
+    number = site.submit("ada", SUBMISSIONS[0].notebook(site.course))
+    left = site.directory / "convert_out" / f"submission_{number}.before-attempt-2"
+    settings.KubeAutogradeExecutor.convert_executable = "true"
+    for seen in ("before", "after"):
+        left.mkdir(exist_ok=True)
+        (left / seen).touch()
+        site.grade(number, KubeAutogradeExecutor, settings)
+        assert not left.exists()
