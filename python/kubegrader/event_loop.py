@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections import deque
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from . import _core
 
@@ -21,15 +21,18 @@ Both take some 50 us each.
 
 
 class Loop:
-    """What one event loop has under way. It holds no reference to the loop, to let it go."""
+    """What one event loop has under way. It holds no reference to the loop, to let it go.
+
+    A future has its loop, and so none is held here: whoever awaits it holds it.
+    """
 
     def __init__(self) -> None:
         self._begun = 0
         self._is_counting = False
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[ref[asyncio.Future[None]]] = deque()
         self._bell = _core.Bell()
         self._tokens = itertools.count()
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: WeakValueDictionary[int, asyncio.Future[None]] = WeakValueDictionary()
 
     async def turn(self) -> None:
         """Wait until a run may begin: in this turn of the loop or a later one, first come first."""
@@ -41,14 +44,14 @@ class Loop:
             self._begun += 1
             return
         queued = loop.create_future()
-        self._queue.append(queued)
+        self._queue.append(ref(queued))
         await queued
 
     def _next_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._begun = 0
         while self._queue and self._begun < A_TURN:
-            queued = self._queue.popleft()
-            if not queued.done():
+            queued = self._queue.popleft()()
+            if queued is not None and not queued.done():
                 queued.set_result(None)
                 self._begun += 1
         self._is_counting = self._begun > 0
@@ -67,8 +70,9 @@ class Loop:
 
     def forget(self, token: int) -> None:
         """Wait for this run no more."""
-        loop = self._waiting.pop(token).get_loop()
-        if not self._waiting and not loop.is_closed():
+        ended = self._waiting.pop(token, None)
+        loop = None if ended is None else ended.get_loop()
+        if loop is not None and not self._waiting and not loop.is_closed():
             loop.remove_reader(self._bell.fileno())
 
     def _tell(self) -> None:

@@ -107,6 +107,13 @@ class OldTraits(HasTraits):
         relative_output_path = Unicode(
             None, allow_none=True, help="The outputs' folder, below ``grader_service_dir``."
         ).tag(config=True)
+    else:  # The base class lets them be None, of which it cannot make a path.
+        relative_input_path = Unicode(
+            "convert_in", help="The inputs' folder, below ``grader_service_dir``."
+        ).tag(config=True)
+        relative_output_path = Unicode(
+            "convert_out", help="The outputs' folder, below ``grader_service_dir``."
+        ).tag(config=True)
 
     if _is_missing("git_executable"):
         git_executable = Unicode(

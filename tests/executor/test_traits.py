@@ -227,6 +227,14 @@ def test_volumes_may_be_models_of_the_official_client(settings: Config, executor
             "KubeAutogradeExecutor.relative_input_path is '../x'; it",
         ),
         ({"relative_output_path": "/x"}, "KubeAutogradeExecutor.relative_output_path is '/x'; it"),
+        *(
+            []
+            if INSTALLED.has_base_paths  # where None says that the other two are used
+            else [
+                ({"relative_input_path": None}, "The 'relative_input_path' trait"),
+                ({"relative_output_path": None}, "The 'relative_output_path' trait"),
+            ]
+        ),
         ({"pre_spawn_hook": "hook"}, "'pre_spawn_hook' trait"),
     ],
 )
@@ -418,7 +426,7 @@ def test_the_namespace_is_the_kubeconfigs_when_a_subclass_asks(
 
 def test_each_trait_has_a_help_text_that_teaches() -> None:
     for name, trait in KubeAutogradeExecutor.class_traits(config=True).items():
-        if name in {"git_manager_class", "relative_input_path", "relative_output_path"}:
+        if name == "git_manager_class":
             continue  # grader-service's own
         if name == "git_executable" and INSTALLED.number < (0, 10):
             continue
