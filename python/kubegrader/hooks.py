@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from . import given, old_traits
+from . import given, old_traits, overrides
 from .green import in_own_thread
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _CONTAINER = "autograde"
 """How the container that grades is called, as grader-service calls it."""
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+_WITH_CLIENT = ("start_pod", "_start_pod", "_get_pod_logs", "_delete_pod")
+"""The methods whose overrides use the official client, by themselves or by what they are given."""
 
 
 def plain(value: Any) -> Any:
@@ -87,9 +90,12 @@ async def await_all(executor: KubeAutogradeExecutor) -> None:
         executor._awaited_image = given.text(  # noqa: SLF001
             image, "resolve_image_name", "the image's name"
         )
-    if inspect.iscoroutinefunction(executor.pre_spawn_hook):
+    if executor.pre_spawn_hook is not None or any(
+        overrides.is_overridden(executor, name) for name in _WITH_CLIENT
+    ):
         # kubernetes takes about a second to import, which is too long for an event loop.
         models = await asyncio.to_thread(_models)
+    if inspect.iscoroutinefunction(executor.pre_spawn_hook):
         pod = executor._make_pod_before_hook()  # noqa: SLF001
         hooked = await executor.pre_spawn_hook(
             executor.lecture, executor.assignment, models.to_v1pod(pod)

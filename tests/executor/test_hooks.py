@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kubegrader import hooks
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.executor import KubeAutogradeExecutor
 from kubernetes.client import V1Container, V1Pod, V1Toleration
@@ -91,3 +94,43 @@ def test_a_hook_may_be_a_coroutine_function(
     executor: Any = graded.executor
     assert executor.outcome.pod["metadata"]["labels"]["hooked"] == "yes"
     assert names(api, namespace) == []
+
+
+class ReadsLogs(KubeAutogradeExecutor):
+    def _get_pod_logs(self, pod: Any) -> str:
+        return f"the log of {pod.name}"
+
+
+class Starts(KubeAutogradeExecutor):
+    def start_pod(self) -> Any:
+        return super().start_pod()
+
+
+@pytest.mark.parametrize(
+    ("class_", "has_hook", "threads"),
+    [
+        (KubeAutogradeExecutor, False, []),
+        (KubeAutogradeExecutor, True, ["beside the event loop"]),
+        (ReadsLogs, False, ["beside the event loop"]),
+        (Starts, False, ["beside the event loop"]),
+    ],
+)
+def test_an_event_loop_is_not_held_up_by_the_import_of_the_official_client(
+    settings: Config,
+    executor: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    class_: type[Any],
+    has_hook: bool,  # noqa: FBT001
+    threads: list[str],
+) -> None:
+    if has_hook:
+        settings.KubeAutogradeExecutor.pre_spawn_hook = lambda _lecture, _assignment, pod: pod
+    imported: list[str] = []
+
+    def models() -> None:
+        is_main = threading.current_thread() is threading.main_thread()
+        imported.append("in it" if is_main else "beside the event loop")
+
+    monkeypatch.setattr(hooks, "_models", models)
+    asyncio.run(hooks.await_all(executor(class_)))
+    assert imported == threads
