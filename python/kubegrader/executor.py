@@ -32,7 +32,7 @@ except ImportError as error:
         name="grader_service",
     ) from error
 
-from . import database, given, hooks, old_traits, overrides, planted_git, results
+from . import database, given, hooks, old_traits, overrides, own_gradebook, planted_git, results
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
@@ -268,11 +268,12 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         overrides.delete(self, pod)
         self._require_success(outcome.verdict)
 
-    def _remove_planted_git(self) -> None:
-        """Let the pod have left nothing that git runs when the results are committed.
+    def _secure_output(self) -> None:
+        """Let the service meet nothing in the output folder that is run or leads elsewhere.
 
-        Raises PlantedGitError.
+        Raises PlantedGitError and StrangeGradebookError.
         """
+        own_gradebook.require(self.output_path)
         removed = planted_git.remove(self.output_path)
         if removed:
             self.log.warning(
@@ -314,7 +315,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             # Not wait_async: an override may ask the task for its result afterwards.
             await pod.polling_task()
             self._conclude(pod)
-            await asyncio.to_thread(self._remove_planted_git)
+            await asyncio.to_thread(self._secure_output)
             self._require_success(await results.verdict_async(self._handed_in, self.output_path))
         except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
@@ -333,7 +334,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             database.give_back_connection(self.session, self.log)
             pod.wait()
             self._conclude(pod)
-            self._remove_planted_git()
+            self._secure_output()
             self._require_success(results.verdict(self._handed_in, self.output_path))
         except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
@@ -382,7 +383,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     def _guard_run(self) -> None:
         """Let a `_run` of a subclass's own, too, leave nothing that git runs."""
         if overrides.is_overridden(self, "_run"):
-            self._run = overrides.then(self._run, self._remove_planted_git)
+            self._run = overrides.then(self._run, self._secure_output)
 
     start = _start_async if INSTALLED.is_async else _start_sync
 

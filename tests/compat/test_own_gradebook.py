@@ -1,0 +1,41 @@
+"""Points come from a gradebook of the submission's own, whatever a pod leaves in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from kubegrader.demo.course import SUBMISSIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kubegrader.testing import KubeCluster
+    from program import Program
+    from service import Service
+    from traitlets.config import Config
+
+
+@pytest.mark.parametrize(
+    "strange",
+    ['ln -s "{other}" "$out/gradebook.json"', 'mkfifo "$out/gradebook.json"'],
+)
+def test_a_link_or_a_pipe_in_place_of_the_gradebook_is_no_grade(
+    service: Service,
+    settings: Config,
+    prepared: Program,
+    kube_cluster: KubeCluster,
+    tmp_path: Path,
+    strange: str,
+) -> None:
+    other = tmp_path / "another submission's.json"
+    leaves = strange.format(other=other)
+    prepared.use(
+        settings,
+        f'leave_results; mv "$out/gradebook.json" "{other}"; {leaves}; echo graded',
+    )
+    [graded] = service.grade(service.submit(SUBMISSIONS[0].notebook(service.site.course)))
+    assert other.exists()
+    assert (graded.status, graded.score) == ("grading_failed", None)
+    assert "the pod has left a link or a pipe there and no file" in graded.log
+    assert kube_cluster.pods() == []
