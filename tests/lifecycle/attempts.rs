@@ -33,7 +33,7 @@ async fn play(embedded: EmbeddedCluster, statuses: Vec<Value>) -> Vec<(String, S
             if let Some(pod) = fresh {
                 break pod.clone();
             }
-            sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(50)).await;
         };
         let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
         let attempt = pod["metadata"]["labels"]["kubegrader.io/attempt"].as_str();
