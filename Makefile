@@ -21,7 +21,7 @@ PY := python tests bench
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-compat test-cluster test-cluster-rust test-cluster-python lint format bench bench-quick bench-needs bench-embedded instructions mutants mutants-lifecycle wheel clean needs-git needs-rust needs-valgrind needs-cluster
+.PHONY: help demo test test-rust test-python test-service test-compat test-cluster test-cluster-rust test-cluster-python lint format bench bench-quick bench-needs bench-embedded instructions mutants mutants-lifecycle wheel clean needs-git needs-rust needs-valgrind needs-cluster
 .SILENT: help needs-git needs-rust needs-valgrind needs-cluster
 
 help: ## this list
@@ -37,6 +37,9 @@ test-rust: needs-rust ## the Rust tests
 
 test-python: needs-git $(VENV)/.built ## the Python tests that need no cluster
 	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/cluster --ignore=tests/compat $(ARGS)
+
+test-service: needs-git $(VENV)/.built ## end to end with the release of grader-service in $(VENV)
+	$(BIN)/python -m pytest -n 3 tests/compat $(ARGS)
 
 test-compat: needs-git target/compat/.built ## end to end with eight releases of grader-service, each in an environment of its own (RELEASE=0.4.2: one)
 	$(BIN)/nox $(if $(RELEASE),--session "compat($(RELEASE))") -- $(ARGS)
