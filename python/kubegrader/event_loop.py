@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections import deque
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, WeakValueDictionary, ref
+from weakref import WeakKeyDictionary, ref
 
 from . import _core
 
@@ -21,18 +21,19 @@ Both take some 50 us each.
 
 
 class Loop:
-    """What one event loop has under way. It holds no reference to the loop, to let it go.
+    """What one event loop has under way.
 
-    A future has its loop, and so none is held here: whoever awaits it holds it.
+    A future has its loop. So the loop alone holds this, by its callbacks, as long as anything is
+    under way: a task that nobody else holds goes on, and a loop that nobody holds goes.
     """
 
     def __init__(self) -> None:
         self._begun = 0
         self._is_counting = False
-        self._queue: deque[ref[asyncio.Future[None]]] = deque()
+        self._queue: deque[asyncio.Future[None]] = deque()
         self._bell = _core.Bell()
         self._tokens = itertools.count()
-        self._waiting: WeakValueDictionary[int, asyncio.Future[None]] = WeakValueDictionary()
+        self._waiting: dict[int, asyncio.Future[None]] = {}
 
     async def turn(self) -> None:
         """Wait until a run may begin: in this turn of the loop or a later one, first come first."""
@@ -44,14 +45,14 @@ class Loop:
             self._begun += 1
             return
         queued = loop.create_future()
-        self._queue.append(ref(queued))
+        self._queue.append(queued)
         await queued
 
     def _next_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._begun = 0
         while self._queue and self._begun < A_TURN:
-            queued = self._queue.popleft()()
-            if queued is not None and not queued.done():
+            queued = self._queue.popleft()
+            if not queued.done():
                 queued.set_result(None)
                 self._begun += 1
         self._is_counting = self._begun > 0
@@ -82,15 +83,17 @@ class Loop:
                 ended.set_result(None)
 
 
-_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = WeakKeyDictionary()
+_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[Loop]] = WeakKeyDictionary()
 
 
 def running() -> Loop:
     """Give what the running event loop has under way."""
     loop = asyncio.get_running_loop()
-    known = _LOOPS.get(loop)
+    reference = _LOOPS.get(loop)
+    known = reference() if reference is not None else None
     if known is None:
-        known = _LOOPS[loop] = Loop()
+        known = Loop()
+        _LOOPS[loop] = ref(known)
     return known
 
 
