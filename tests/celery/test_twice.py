@@ -27,5 +27,5 @@ def test_two_tasks_of_one_submission_are_done_one_after_the_other(
         assert worker.status(submission) == ("automatically_graded", 3.0)
         assert "has no grade" not in worker.log
         assert held.quick.begun == 2
-        assert not list(held.site.directory.rglob("*.lock"))
+        assert not list(held.site.directory.rglob(f"submission_{submission}.lock"))
         assert worker.end() == 0
