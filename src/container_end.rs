@@ -10,6 +10,11 @@ pub(crate) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerm
     status.state.as_ref()?.terminated.as_ref()
 }
 
+/// The end before the present state of a container that was started again, or is to be.
+pub(crate) fn terminated_before(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    status.last_state.as_ref()?.terminated.as_ref()
+}
+
 /// Whether a process of the container was killed for want of memory.
 pub(crate) fn is_oom(end: &ContainerStateTerminated) -> bool {
     end.reason.as_deref() == Some("OOMKilled")

@@ -10,7 +10,9 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Blame, Cause};
-use crate::container_end::{container_text, ended_with, is_oom, terminated, without_message};
+use crate::container_end::{
+    container_text, ended_with, is_oom, terminated, terminated_before, without_message,
+};
 use crate::pod_view::{PodView, is_terminated};
 use crate::waiting::{Waiting, waiting};
 
@@ -287,8 +289,8 @@ pub(crate) fn at_the_limit(pod: &PodView, main: &str) -> Option<Verdict> {
         .state
         .as_ref()
         .is_some_and(|state| state.waiting.is_some());
-    let before = status.last_state.as_ref().filter(|_| paused);
-    let end = terminated(status).or_else(|| before?.terminated.as_ref())?;
+    let before = terminated_before(status).filter(|_| paused);
+    let end = terminated(status).or(before)?;
     let text = container_text(false, status, end);
     let (cause, staff_text) = match ended_with(false, end) {
         Cause::Completed => (Cause::Outlived, outlived_text(pod, &text)?),

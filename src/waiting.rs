@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
+use k8s_openapi::api::core::v1::ContainerStatus;
 
 use crate::cause::Cause;
-use crate::container_end::{container_text, ended_with};
+use crate::container_end::{container_text, ended_with, terminated, terminated_before};
 use crate::pod_view::PodView;
 use crate::verdict::{Phase, State, Verdict, with_message};
 
@@ -134,21 +134,19 @@ fn restarts(pod: &PodView, status: &ContainerStatus) -> Option<Waiting> {
     if is_sidecar && status.started == Some(true) {
         return None;
     }
-    let state =
-        |state: Option<&'_ ContainerState>| state.and_then(|state| state.terminated.clone());
-    let end = state(status.state.as_ref()).or_else(|| state(status.last_state.as_ref()))?;
-    match ended_with(true, &end) {
+    let end = terminated(status).or_else(|| terminated_before(status))?;
+    match ended_with(true, end) {
         Cause::Completed if !is_sidecar => None,
         Cause::Completed => Some(Waiting {
             cause: Cause::InitContainerError,
             message: format!(
                 "{}; a sidecar has to go on",
-                container_text(true, status, &end)
+                container_text(true, status, end)
             ),
         }),
         cause => Some(Waiting {
             cause,
-            message: container_text(true, status, &end),
+            message: container_text(true, status, end),
         }),
     }
 }

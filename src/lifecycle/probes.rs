@@ -52,11 +52,16 @@ fn killed_for(events: &[Event], container: &str) -> Option<(Cause, &'static str)
             event.reason.as_deref() == Some("Unhealthy") && message.starts_with(probe)
         })
     };
-    match () {
-        () if !has("Killing") => None,
-        () if has("FailedPostStartHook") => Some((Cause::FailedPostStartHook, "postStart hook")),
-        () if unhealthy("Startup probe") => Some((Cause::Unhealthy, "startup probe")),
-        () if unhealthy("Liveness probe") => Some((Cause::Unhealthy, "liveness probe")),
-        () => None,
+    if !has("Killing") {
+        return None;
     }
+    if has("FailedPostStartHook") {
+        return Some((Cause::FailedPostStartHook, "postStart hook"));
+    }
+    let probes = [
+        ("Startup probe", "startup probe"),
+        ("Liveness probe", "liveness probe"),
+    ];
+    let failed = probes.into_iter().find(|(told, _)| unhealthy(told));
+    failed.map(|(_, why)| (Cause::Unhealthy, why))
 }

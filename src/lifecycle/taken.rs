@@ -96,9 +96,11 @@ impl Run {
     /// deleted without grace writes on for seconds.
     async fn replace(&mut self, pod: &PodView) {
         let before = self.hold.replaced.replace(pod.uid().to_owned());
-        if pod.is_terminal() && before.as_deref() == Some(pod.uid()) {
-            // Told to go already, and something keeps it.
-        } else if pod.is_terminal() {
+        if pod.is_terminal() {
+            if before.as_deref() == Some(pod.uid()) {
+                // Told to go already, and something keeps it.
+                return;
+            }
             self.steps
                 .info("replacing the finished pod of an earlier run");
             self.delete_pod(pod.uid(), finish::ENDED).await;
