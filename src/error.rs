@@ -1,6 +1,7 @@
 //! One error type. Each variant names the step that failed, the object, the cause, and what to do about it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::verdict::Verdict;
 
@@ -94,14 +95,14 @@ pub enum Error {
     },
 
     /// The pod was created and no container of it ever ran.
-    #[error("starting pod {object}: {verdict}{after}")]
+    #[error("starting pod {object}: {verdict}{}", time_to_start(*limit))]
     NotStarted {
         /// The pod.
         object: String,
         /// Why.
         verdict: Box<Verdict>,
-        /// How long it had waited, as `; it had 30 s to start`.
-        after: String,
+        /// The time to start, where it was over; else what the pod waited for is not waited for any longer.
+        limit: Option<Duration>,
     },
 
     /// The pod was gone before it had ended, or the cluster ended it: evicted, preempted, deleted by someone.
@@ -154,6 +155,12 @@ fn after(hint: &str) -> String {
     } else {
         format!(". {hint}")
     }
+}
+
+fn time_to_start(limit: Option<Duration>) -> String {
+    limit.map_or_else(String::new, |limit| {
+        format!("; it had {} s to start", limit.as_secs_f64())
+    })
 }
 
 impl Error {

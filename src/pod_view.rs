@@ -186,6 +186,13 @@ impl PodView {
             .find(|condition| condition.type_ == type_ && condition.status == status)
     }
 
+    /// Whether the kubelet has mounted the volumes and made the sandbox. Before Kubernetes 1.29 no pod says so.
+    #[must_use]
+    pub fn has_sandbox(&self) -> bool {
+        self.condition("PodReadyToStartContainers", "True")
+            .is_some()
+    }
+
     /// Whether the phase is `Succeeded` or `Failed`.
     #[must_use]
     pub fn is_terminal(&self) -> bool {

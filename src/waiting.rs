@@ -37,6 +37,18 @@ impl Waiting {
         Some(Duration::from_secs(seconds))
     }
 
+    /// Whether this is a pause between two pulls of an image, and `known` says already why they fail. From Kubernetes 1.32 on the
+    /// pause says so itself (kubernetes/kubernetes#127918).
+    #[must_use]
+    pub(crate) fn adds_nothing_to(&self, known: &Self) -> bool {
+        let is_bare = self.message.strip_prefix("Back-off pulling image \"");
+        is_bare.is_some_and(|image| !image.contains("\":"))
+            && matches!(
+                known.cause,
+                Cause::ErrImagePull | Cause::RegistryUnavailable | Cause::InvalidImageName
+            )
+    }
+
     /// The verdict on a Pod that is given up while it waits.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

@@ -75,16 +75,18 @@ pub fn run(
         }
         loop {
             let cause = match attempt(cluster, &mut manifest, &options, steps, &stop).await {
-                Err(Error::Lost { verdict, .. })
-                    if verdict.retryable() && options.attempt < last =>
-                {
-                    verdict.cause
-                }
+                Err(error) if options.attempt < last => match worth_another(&error) {
+                    Some(cause) => cause.clone(),
+                    None => return Err(error),
+                },
                 ended => return ended,
             };
             pause(&cause, options.attempt - first, &stop.cancel).await;
             Arc::make_mut(&mut options).attempt += 1;
-            options.prepare().await?;
+            // The next attempt ends before it begins; who cancelled may use the folders by now.
+            if !stop.cancel.is_cancelled() {
+                options.prepare().await?;
+            }
             manifest = original
                 .as_ref()
                 .map(|original| original.for_attempt(options.attempt))
@@ -100,6 +102,20 @@ impl RunOptions {
             Some(BeforeAttempt(prepare)) => prepare(self.attempt).await,
             None => Ok(()),
         }
+    }
+}
+
+/// The cause of an end that another attempt may mend. A pod whose time to start is over is none: that is how long the caller
+/// waits for a start, whatever keeps it.
+pub(super) fn worth_another(error: &Error) -> Option<&Cause> {
+    match error {
+        Error::Lost { verdict, .. }
+        | Error::NotStarted {
+            verdict,
+            limit: None,
+            ..
+        } => verdict.retryable().then_some(&verdict.cause),
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::trouble::Told;
 use crate::cause::Cause;
 use crate::verdict::State;
 use crate::waiting::Waiting;
@@ -111,21 +112,35 @@ impl Clock {
     }
 
     /// Notes what the pod's events say; true when it is a new cause.
-    pub(super) fn hear_events(&mut self, told: Option<Waiting>) -> bool {
+    pub(super) fn hear_events(&mut self, told: Told) -> bool {
         let now = Instant::now();
         self.next_look = Some(now + NEXT_LOOK);
         match (&mut self.told_by_events, told) {
-            (Some((known, _)), Some(told)) if known.cause == told.cause => {
+            (Some((known, _)), Told::Trouble(told)) if known.cause == told.cause => {
                 *known = told;
                 false
             }
-            (known, Some(told)) => {
+            (known, Told::Trouble(told)) => {
                 *known = Some((told, now));
                 true
             }
+            (_, Told::Overcome) => {
+                self.overcome();
+                false
+            }
             // An event is forgotten by the API server after an hour; what it told still holds.
-            (_, None) => false,
+            (_, Told::Nothing) => false,
         }
+    }
+
+    /// Notes that the pod is past what only events tell.
+    pub(super) fn overcome(&mut self) {
+        self.told_by_events = None;
+    }
+
+    /// Whether events alone say what the pod waits for.
+    pub(super) fn goes_by_events(&self) -> bool {
+        self.waiting.is_none() && self.told_by_events.is_some()
     }
 
     /// Notes the pod's state; true when it is a new one that is worth a line.
@@ -152,7 +167,7 @@ impl Clock {
             }
             State::Waiting(Some(waiting)) => self.wait(waiting),
             State::Running => {
-                self.told_by_events = None;
+                self.overcome();
                 let first = self.running.is_none();
                 self.running.get_or_insert(now);
                 first
@@ -177,6 +192,7 @@ impl Clock {
 
     fn wait(&mut self, waiting: &Waiting) -> bool {
         match &mut self.waiting {
+            Some((known, _)) if waiting.adds_nothing_to(known) => false,
             Some((known, _)) if known.cause == waiting.cause => {
                 known.message.clone_from(&waiting.message);
                 false

@@ -61,7 +61,8 @@ pub struct RunOptions {
     pub lecture: Option<String>,
     /// The attempt at the submission, from 1.
     pub attempt: u32,
-    /// How many attempts there may be where the cluster breaks one: evicted, preempted, its node lost, deleted by someone.
+    /// How many attempts there may be where the cluster breaks one: evicted, preempted, its node lost, deleted by someone, its
+    /// registry or volume not to be reached for five minutes.
     pub max_attempts: u32,
     /// What has to be done before an attempt after the first, and before the first where another had to be stopped.
     pub before_attempt: Option<BeforeAttempt>,
@@ -251,6 +252,7 @@ impl Run {
                 Error::Lost { .. } if !self.is_confirmed => self.delete(finish::ENDED).await,
                 // It may still write to its folders, and a further attempt would meet it there.
                 Error::Lost { .. } => self.stop().await,
+                _ if attempts::worth_another(&error).is_some() => self.stop().await,
                 _ => self.delete(finish::AT_ONCE).await,
             }
         }

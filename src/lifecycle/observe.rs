@@ -6,6 +6,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Run;
 use super::clock::Expired;
+use super::trouble::Told;
 use crate::cause::Cause;
 use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
@@ -160,13 +161,16 @@ impl Run {
         patience: Duration,
     ) -> Look {
         let events = async {
-            match expired {
-                Expired::Silence | Expired::Start if self.is_in_trouble() => {
-                    Some(self.read_events(patience).await)
-                }
+            let is_asked = match expired {
+                Expired::Silence | Expired::Start => true,
+                Expired::Patience => self.clock.goes_by_events(),
+                _ => false,
+            };
+            if is_asked && self.is_in_trouble() {
+                Some(self.read_events(patience).await)
+            } else {
                 // It will be looked at again.
-                Expired::Silence => Some(None),
-                _ => None,
+                (expired == Expired::Silence).then_some(Told::Nothing)
             }
         };
         let pod = async {
@@ -192,11 +196,7 @@ impl Run {
 
     /// Whether the pod has a node that has not even made its sandbox: with an image that takes long to pull it has one.
     fn is_in_trouble(&self) -> bool {
-        self.clock.scheduled.is_some()
-            && self
-                .last
-                .as_ref()
-                .is_some_and(|pod| pod.condition("PodReadyToStartContainers", "True").is_none())
+        self.clock.scheduled.is_some() && self.last.as_ref().is_some_and(|pod| !pod.has_sandbox())
     }
 
     /// Whether a watch tells of another pod of the name: of one before ours, if the watch is late, or of one after it.
@@ -225,6 +225,9 @@ impl Run {
         }
         if pod.metadata.deletion_timestamp.is_some() {
             self.clock.go(pod.metadata.deletion_grace_period_seconds);
+        }
+        if pod.has_sandbox() {
+            self.clock.overcome();
         }
         let state = judge(&pod, self.manifest.restarts());
         if state == State::Running {
@@ -289,7 +292,7 @@ impl Run {
                     .as_ref()
                     .map(|pod| judge(pod, self.manifest.restarts()));
                 let Some(State::Ended { verdict, .. }) = state else {
-                    return Err(self.not_started(String::new()));
+                    return Err(self.not_started(None));
                 };
                 Ok(Some(End {
                     verdict,
@@ -297,9 +300,7 @@ impl Run {
                 }))
             }
             // Not the student's: a container of the pod never started.
-            Expired::Run if self.clock.waits_for().is_some() => {
-                Err(self.not_started(String::new()))
-            }
+            Expired::Run if self.clock.waits_for().is_some() => Err(self.not_started(None)),
             // The work was done in time; what goes on is a sidecar's.
             Expired::Run if let Some(verdict) = self.work_done() => Ok(Some(End {
                 verdict,
@@ -326,11 +327,8 @@ impl Run {
                     remains: Remains::Running,
                 }))
             }
-            Expired::Start => {
-                let limit = self.options.start_timeout.unwrap_or_default().as_secs_f64();
-                Err(self.not_started(format!("; it had {limit} s to start")))
-            }
-            Expired::Patience => Err(self.not_started(String::new())),
+            Expired::Start => Err(self.not_started(self.options.start_timeout)),
+            Expired::Patience => Err(self.not_started(None)),
         }
     }
 
@@ -360,11 +358,11 @@ impl Run {
         of_init.unwrap_or_else(|| self.clock.start_verdict())
     }
 
-    fn not_started(&self, after: String) -> Error {
+    fn not_started(&self, limit: Option<Duration>) -> Error {
         Error::NotStarted {
             object: self.object(),
             verdict: Box::new(self.start_verdict()),
-            after,
+            limit,
         }
     }
 }

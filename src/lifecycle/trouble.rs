@@ -17,10 +17,22 @@ use crate::waiting::Waiting;
 /// How many events are looked at; the kubelet counts repetitions in one event.
 const EVENTS: u32 = 100;
 
+/// What a pod's events say of its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Told {
+    /// This keeps it.
+    Trouble(Waiting),
+    /// The kubelet is past all that only events tell: volumes and the sandbox come before the images.
+    Overcome,
+    /// Nothing, or they may not be read.
+    Nothing,
+}
+
 impl Run {
-    /// What the events say that keeps the pod from starting; `None` where they say nothing, or may not be read.
-    pub(super) async fn read_events(&self, limit: Duration) -> Option<Waiting> {
-        newest_trouble(&self.list_events(limit).await?)
+    /// What the events say that keeps the pod from starting.
+    pub(super) async fn read_events(&self, limit: Duration) -> Told {
+        let events = self.list_events(limit).await;
+        events.map_or(Told::Nothing, |events| newest(&events))
     }
 
     /// The events of the pod; `None` where they cannot be had.
@@ -49,27 +61,31 @@ impl Run {
     }
 }
 
-/// The newest event that tells of trouble.
-fn newest_trouble(events: &[Event]) -> Option<Waiting> {
-    let warnings = events.iter().filter_map(|event| {
-        if event.type_.as_deref() != Some("Warning") {
-            return None;
-        }
-        let message = event.message.as_deref().unwrap_or_default();
-        let cause = cause_of_event(event.reason.as_deref()?, message)?;
-        let waiting = Waiting {
-            cause,
-            message: message.to_owned(),
-        };
+/// What the newest event says that tells of trouble or of its end. Events have whole seconds: of two in one, trouble is what the
+/// kubelet overcame.
+fn newest(events: &[Event]) -> Told {
+    let told = events.iter().filter_map(|event| {
+        let told = told_by(event)?;
         let last = event.last_timestamp.as_ref().map(|time| time.0);
-        Some((
-            last.or(event.event_time.as_ref().map(|time| time.0)),
-            waiting,
-        ))
+        let at = last.or(event.event_time.as_ref().map(|time| time.0));
+        Some((at, told == Told::Overcome, told))
     });
-    warnings
-        .max_by_key(|(at, _)| *at)
-        .map(|(_, waiting)| waiting)
+    told.max_by_key(|(at, is_overcome, _)| (*at, *is_overcome))
+        .map_or(Told::Nothing, |(.., told)| told)
+}
+
+fn told_by(event: &Event) -> Option<Told> {
+    let reason = event.reason.as_deref()?;
+    if matches!(reason, "Pulling" | "Pulled" | "Created" | "Started") {
+        return Some(Told::Overcome);
+    }
+    if event.type_.as_deref() != Some("Warning") {
+        return None;
+    }
+    let message = event.message.as_deref().unwrap_or_default();
+    let cause = cause_of_event(reason, message)?;
+    let message = message.to_owned();
+    Some(Told::Trouble(Waiting { cause, message }))
 }
 
 /// The cause that an event names, where it is one that only events name.
@@ -119,12 +135,28 @@ mod tests {
             warning("FailedMount", missing, 3),
             warning("Unhealthy", "probe failed", 5),
         ];
-        let told = newest_trouble(&events).unwrap();
-        assert_eq!(
-            (told.cause, told.message.as_str()),
-            (Cause::FailedMount, missing)
-        );
-        assert_eq!(newest_trouble(&events[2..]), None);
+        let told = Waiting {
+            cause: Cause::FailedMount,
+            message: missing.to_owned(),
+        };
+        assert_eq!(newest(&events), Told::Trouble(told));
+        assert_eq!(newest(&events[2..]), Told::Nothing);
+    }
+
+    #[test]
+    fn a_pod_whose_image_is_pulled_has_overcome_what_kept_it() {
+        let missing =
+            "MountVolume.SetUp failed for volume \"data\" : configmap \"course\" not found";
+        let pulling = |second| Event {
+            type_: Some("Normal".to_owned()),
+            ..warning("Pulling", "Pulling image \"i:1\"", second)
+        };
+        for second in [3, 4] {
+            let events = [pulling(second), warning("FailedMount", missing, 3)];
+            assert_eq!(newest(&events), Told::Overcome);
+        }
+        let events = [pulling(2), warning("FailedMount", missing, 3)];
+        assert!(matches!(newest(&events), Told::Trouble(_)));
     }
 
     #[test]

@@ -225,6 +225,116 @@ async fn a_run_that_is_cancelled_between_two_attempts_makes_no_further_pod() {
     assert_eq!(left(&embedded).await, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn nothing_is_prepared_for_a_run_that_was_cancelled_in_the_pause_between_two_attempts() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let prepared = Prepared::default();
+    let noted = Arc::clone(&prepared);
+    let note = move |attempt| {
+        noted.lock().unwrap().push(attempt);
+        std::future::ready(Ok(())).boxed()
+    };
+    let options = RunOptions {
+        max_attempts: 2,
+        before_attempt: Some(BeforeAttempt::new(note)),
+        ..RunOptions::default()
+    };
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(
+        &cluster,
+        played::manifest(),
+        options,
+        &steps,
+        cancel.clone(),
+    );
+    let playing = async {
+        play(embedded.clone(), vec![evicted()]).await;
+        while left(&embedded).await > 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+        // The pause after an eviction is ten seconds at least.
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(running, playing);
+    assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
+    assert!(prepared.lock().unwrap().is_empty());
+    assert_eq!(left(&embedded).await, 0);
+}
+
+fn waiting(reason: &str, message: &str) -> Value {
+    json!({"phase": "Pending", "containerStatuses": [{
+        "name": "c", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"waiting": {"reason": reason, "message": message}},
+    }]})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_does_not_answer_one_pod_is_asked_by_another() {
+    let embedded = without_kubelet();
+    let prepared = Prepared::default();
+    let statuses = vec![
+        // As tests/statuses/image-bad-registry.json.
+        waiting(
+            "ImagePullBackOff",
+            "Back-off pulling image \"i:1\": ErrImagePull: failed to pull and unpack image: dial tcp 127.0.0.1:9: connect: \
+             connection refused",
+        ),
+        terminated("Succeeded", 0, "Completed"),
+    ];
+    let began = Instant::now();
+    let playing = tokio::spawn(play(embedded.clone(), statuses));
+    let outcome = run_submission(&embedded, 3, &prepared).await.unwrap();
+    assert_eq!(
+        (outcome.verdict.cause, outcome.attempt),
+        (Cause::Completed, 2)
+    );
+    // It has five minutes, and the pod is gone before the next one's folders are laid.
+    assert!(began.elapsed() >= Duration::from_mins(5));
+    assert_eq!(
+        names(&playing.await.unwrap()),
+        [("p", "1"), ("p-attempt-2", "2")]
+    );
+    assert_eq!(*prepared.lock().unwrap(), [2]);
+    assert_eq!(left(&embedded).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_not_there_is_not_looked_for_again() {
+    let embedded = without_kubelet();
+    let status = waiting("ErrImagePull", "manifest unknown: manifest unknown");
+    let playing = tokio::spawn(play(embedded.clone(), vec![status]));
+    let ended = run_submission(&embedded, 3, &Prepared::default()).await;
+    assert!(
+        matches!(&ended, Err(Error::NotStarted { verdict, .. }) if verdict.cause == Cause::ErrImagePull),
+        "{ended:?}"
+    );
+    assert_eq!(playing.await.unwrap().len(), 1);
+    assert_eq!(left(&embedded).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_time_to_start_is_over_is_not_tried_again() {
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let options = RunOptions {
+        start_timeout: Some(Duration::from_secs(30)),
+        max_attempts: 3,
+        ..RunOptions::default()
+    };
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let began = Instant::now();
+    let running = run(&cluster, played::manifest(), options, &steps, cancel);
+    let unreachable = waiting("ErrImagePull", "dial tcp 127.0.0.1:9: connection refused");
+    let (ended, _) = tokio::join!(running, play(embedded.clone(), vec![unreachable]));
+    assert_eq!(
+        ended.unwrap_err().to_string(),
+        "starting pod default/p: ErrImagePull: dial tcp 127.0.0.1:9: connection refused; it had 30 s to start"
+    );
+    assert_eq!(began.elapsed().as_secs(), 30);
+    assert_eq!(left(&embedded).await, 0);
+}
+
 /// The pauses between four attempts whose pods all get this status.
 async fn pauses_after(status: Value) -> Vec<Duration> {
     let embedded = without_kubelet();

@@ -78,6 +78,67 @@ async fn a_pod_that_has_its_sandbox_may_say_nothing_for_a_minute_and_its_events_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_volume_that_came_late_does_not_count_against_a_long_pull_of_the_image() {
+    let late = "MountVolume.SetUp failed for volume \"course\" : configmap \"course\" not found";
+    for kubelet_tells_of_sandbox in [true, false] {
+        let embedded = without_kubelet();
+        let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+        let running = run_pod(&cluster, on_node(), RunOptions::default());
+        let playing = async {
+            let pod = appears(&embedded, "p").await;
+            let creating = json!({"waiting": {"reason": "ContainerCreating"}});
+            let mut pulling = status("Pending", &creating);
+            played::set(&embedded, "p", &pulling).await;
+            let mut event = played::event(&pod, "Warning", "FailedMount", late);
+            event["lastTimestamp"] = json!("2026-01-01T00:00:03Z");
+            played::tell(&embedded, &event).await;
+            // Read after five seconds.
+            sleep(Duration::from_secs(10)).await;
+            if kubelet_tells_of_sandbox {
+                pulling["conditions"] =
+                    json!([{"type": "PodReadyToStartContainers", "status": "True"}]);
+                played::set(&embedded, "p", &pulling).await;
+            } else {
+                let mut event = played::event(&pod, "Normal", "Pulling", "Pulling image \"i:1\"");
+                event["lastTimestamp"] = json!("2026-01-01T00:00:10Z");
+                played::tell(&embedded, &event).await;
+            }
+            sleep(Duration::from_mins(8)).await;
+            succeed(&embedded, "p").await;
+        };
+        let (ended, ()) = tokio::join!(running, playing);
+        assert_eq!(
+            judged(&ended),
+            Some((Cause::Completed, None)),
+            "{kubelet_tells_of_sandbox}: {ended:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_comes_between_two_looks_at_the_events_is_seen_at_the_end_of_the_patience() {
+    let late = "MountVolume.SetUp failed for volume \"course\" : configmap \"course\" not found";
+    let embedded = without_kubelet();
+    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
+    let running = run_pod(&cluster, on_node(), RunOptions::default());
+    let playing = async {
+        let pod = appears(&embedded, "p").await;
+        let mut event = played::event(&pod, "Warning", "FailedMount", late);
+        event["lastTimestamp"] = json!("2026-01-01T00:00:03Z");
+        played::tell(&embedded, &event).await;
+        // Read after 5, 35, 65 and 95 seconds; the patience ends after 125.
+        sleep(Duration::from_secs(110)).await;
+        let mut event = played::event(&pod, "Normal", "Pulling", "Pulling image \"i:1\"");
+        event["lastTimestamp"] = json!("2026-01-01T00:01:50Z");
+        played::tell(&embedded, &event).await;
+        sleep(Duration::from_mins(5)).await;
+        succeed(&embedded, "p").await;
+    };
+    let (ended, ()) = tokio::join!(running, playing);
+    assert_eq!(judged(&ended), Some((Cause::Completed, None)), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_that_may_not_be_read_are_asked_for_once_and_those_that_cannot_just_now_again() {
     let missing = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",

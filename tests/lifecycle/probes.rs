@@ -1,7 +1,6 @@
 //! A container that the kubelet kills for its probe or hook is not the student's failure. Under paused time.
 
 use kubegrader::cause::{Blame, Cause};
-use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
 use kubegrader::verdict::Verdict;
@@ -11,36 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
 use crate::support::played::{self, appears, status, terminated};
-use crate::support::{call, without_kubelet};
-
-/// An event of the pod's container, as a kubelet of 1.34 tells it.
-async fn tell(
-    embedded: &EmbeddedCluster,
-    uid: &Value,
-    container: &str,
-    reason: &str,
-    message: &str,
-) {
-    let event = json!({
-        "metadata": {"generateName": "p.", "namespace": "default"}, "type": "Warning", "reason": reason, "message": message,
-        "involvedObject": {
-            "apiVersion": "v1", "kind": "Pod", "namespace": "default", "name": "p", "uid": uid,
-            "fieldPath": format!("spec.containers{{{container}}}"),
-        },
-        "source": {"component": "kubelet"},
-    });
-    let path = "/api/v1/namespaces/default/events";
-    let method = axum::http::Method::POST;
-    let (code, answer) = call(
-        &embedded.router(),
-        method,
-        path,
-        "application/json",
-        event.to_string(),
-    )
-    .await;
-    assert_eq!(code, 201, "{answer}");
-}
+use crate::support::without_kubelet;
 
 /// The verdict on a pod that ends with 137, and how often events were asked for.
 async fn verdict_on(container: &Value, events: &[(&str, &str, &str)]) -> (Verdict, usize) {
@@ -60,14 +30,9 @@ async fn verdict_on(container: &Value, events: &[(&str, &str, &str)]) -> (Verdic
         let pod = appears(&embedded, "p").await;
         played::run(&embedded, "p").await;
         for (container, reason, message) in events {
-            tell(
-                &embedded,
-                &pod["metadata"]["uid"],
-                container,
-                reason,
-                message,
-            )
-            .await;
+            let mut event = played::event(&pod, "Warning", reason, message);
+            event["involvedObject"]["fieldPath"] = json!(format!("spec.containers{{{container}}}"));
+            played::tell(&embedded, &event).await;
         }
         played::set(&embedded, "p", &status("Failed", &terminated(137, "Error"))).await;
     };

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::manifest::Manifest;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{PODS, delete, get, patch};
+use super::{PODS, call, delete, get, patch};
 
 /// How long anything is waited for. Under paused time that is soon over.
 const PATIENCE: Duration = Duration::from_mins(30);
@@ -113,4 +114,25 @@ pub async fn names(embedded: &EmbeddedCluster) -> Vec<String> {
     let items = list["items"].as_array().unwrap();
     let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
     items.iter().map(name).collect()
+}
+
+/// An event about a pod, as a kubelet makes it.
+pub fn event(pod: &Value, kind: &str, reason: &str, message: &str) -> Value {
+    let metadata = &pod["metadata"];
+    json!({
+        "metadata": {"generateName": "event.", "namespace": metadata["namespace"]},
+        "type": kind, "reason": reason, "message": message,
+        "involvedObject": {
+            "apiVersion": "v1", "kind": "Pod", "namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"],
+        },
+        "source": {"component": "kubelet"},
+    })
+}
+
+/// Tells an event.
+pub async fn tell(embedded: &EmbeddedCluster, event: &Value) {
+    let path = "/api/v1/namespaces/default/events";
+    let (router, body) = (embedded.router(), event.to_string());
+    let (code, answer) = call(&router, Method::POST, path, "application/json", body).await;
+    assert_eq!(code, 201, "{answer}");
 }

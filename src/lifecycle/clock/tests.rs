@@ -81,7 +81,7 @@ async fn a_pod_with_a_node_is_looked_at_after_five_seconds_and_then_every_half_m
     assert_eq!(next(&clock), Some((5, Expired::Silence)));
     advance(seconds(5)).await;
     assert!(!clock.schedule());
-    assert!(!clock.hear_events(None));
+    assert!(!clock.hear_events(Told::Nothing));
     assert_eq!(next(&clock), Some((30, Expired::Silence)));
     // A status that says why needs no events.
     clock.note(&waits(Cause::Unschedulable, "0/3 nodes are available"));
@@ -119,20 +119,70 @@ async fn the_patience_counts_from_the_first_sight_of_a_cause_and_its_last_words_
 #[tokio::test(start_paused = true)]
 async fn what_events_say_counts_from_its_first_sight_and_outlives_them() {
     let mut clock = Clock::new(None, None);
-    assert!(clock.hear_events(Some(waiting(Cause::FailedMount, "secret not found"))));
+    assert!(clock.hear_events(Told::Trouble(waiting(
+        Cause::FailedMount,
+        "secret not found"
+    ))));
     advance(seconds(30)).await;
     let again = waiting(Cause::FailedMount, "secret still not found");
-    assert!(!clock.hear_events(Some(again.clone())));
-    assert!(!clock.hear_events(None));
+    assert!(!clock.hear_events(Told::Trouble(again.clone())));
+    assert!(!clock.hear_events(Told::Nothing));
     assert_eq!(clock.waits_for(), Some(&again));
     advance(seconds(70)).await;
-    assert!(!clock.hear_events(None));
+    assert!(!clock.hear_events(Told::Nothing));
     assert_eq!(next(&clock), Some((20, Expired::Patience)));
     let other = waiting(Cause::VolumeUnavailable, "timed out");
-    assert!(clock.hear_events(Some(other.clone())));
+    assert!(clock.hear_events(Told::Trouble(other.clone())));
     assert_eq!(clock.waits_for(), Some(&other));
     // What the status says goes first.
     clock.note(&waits(Cause::CreateContainerError, "no such device"));
+    assert_eq!(next(&clock), Some((30, Expired::Patience)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_kubelet_has_overcome_is_no_reason_any_more() {
+    let mut clock = Clock::new(None, None);
+    clock.schedule();
+    let late = waiting(Cause::FailedMount, "configmap not found");
+    clock.hear_events(Told::Trouble(late.clone()));
+    assert!(clock.goes_by_events());
+    assert!(!clock.hear_events(Told::Overcome));
+    assert!(!clock.goes_by_events());
+    assert_eq!(next(&clock), Some((30, Expired::Silence)));
+    // Should it come back, it counts anew.
+    advance(seconds(30)).await;
+    assert!(clock.hear_events(Told::Trouble(late)));
+    advance(seconds(100)).await;
+    clock.hear_events(Told::Nothing);
+    assert_eq!(next(&clock), Some((20, Expired::Patience)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_between_two_pulls_that_gives_no_reason_has_the_one_of_the_pull_before() {
+    for (cause, message, patience) in [
+        (Cause::ErrImagePull, "manifest unknown", 30),
+        (Cause::RegistryUnavailable, "connection refused", 300),
+    ] {
+        let mut clock = Clock::new(None, None);
+        let pause = waits(
+            Cause::RegistryUnavailable,
+            "Back-off pulling image \"r/i:1\"",
+        );
+        assert!(clock.note(&pause));
+        advance(seconds(15)).await;
+        let said = cause != Cause::RegistryUnavailable;
+        assert_eq!(clock.note(&waits(cause.clone(), message)), said);
+        advance(seconds(12)).await;
+        assert!(!clock.note(&pause));
+        let before = if said { 12 } else { 27 };
+        assert_eq!(next(&clock), Some((patience - before, Expired::Patience)));
+        assert_eq!(clock.waits_for(), Some(&waiting(cause, message)));
+    }
+    // As tests/statuses/image-not-found.json of Kubernetes 1.34: such a pause says why, and what it says is new.
+    let mut clock = Clock::new(None, None);
+    clock.note(&waits(Cause::RegistryUnavailable, "connection refused"));
+    let why = "Back-off pulling image \"r/i:1\": ErrImagePull: rpc error: code = NotFound desc = r/i:1: not found";
+    assert!(clock.note(&waits(Cause::ErrImagePull, why)));
     assert_eq!(next(&clock), Some((30, Expired::Patience)));
 }
 
