@@ -140,6 +140,22 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        self.ask_for_long(limit, Duration::ZERO, request).await
+    }
+
+    /// The same for an answer that may take as long as `longest`, if it begins within `limit`.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub(crate) async fn ask_for_long<T, F>(
+        &self,
+        limit: Duration,
+        longest: Duration,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut patience = None;
         let mut renewed = false;
         loop {
@@ -148,7 +164,8 @@ impl Connection {
             let patience = patience.get_or_insert_with(|| Patience::new(limit));
             let (client, generation) = self.current();
             // Boxed: a request's future is large, and most of those who ask wait for long.
-            let answer = within(patience.left(), Box::pin(request(client))).await;
+            let time = patience.left().max(longest);
+            let answer = within(time, Box::pin(request(client))).await;
             drop(turn);
             let failure = match answer {
                 Ok(answer) => {

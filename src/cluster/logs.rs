@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures::AsyncBufReadExt;
+use futures::{AsyncBufRead, AsyncBufReadExt};
 use kube::Api;
 use kube::api::LogParams;
+use tokio::time::Instant;
 
 use super::retry::{Failure, within};
 use crate::pod_view::PodView;
@@ -13,32 +14,56 @@ use crate::pod_view::PodView;
 /// How long an API server may be silent in the middle of a log.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Reads the log of a container, and keeps at most about `limit` bytes of it.
+/// What could be read of a log.
+#[derive(Debug)]
+pub enum Read {
+    /// All of it, as far as it is kept.
+    Whole(String),
+    /// Its beginning, with a last line that says so, and why no more.
+    Part(String, Failure),
+}
+
+/// Reads the log of a container until `until`, and keeps at most about `limit` bytes of it. A slow one is read on as long as
+/// something comes every 5 s.
 ///
 /// # Errors
-/// The [`Failure`]: 400 where the container never ran; [`Failure::Unanswered`] where nothing comes for 5 s.
+/// The [`Failure`] where nothing came at all: 400 where the container never ran.
 pub async fn read(
     pods: &Api<PodView>,
     pod: &str,
     container: Option<&str>,
     limit: usize,
-) -> Result<String, Failure> {
+    until: Instant,
+) -> Result<Read, Failure> {
     let params = LogParams {
         container: container.map(str::to_owned),
         ..LogParams::default()
     };
     let opened = async { pods.log_stream(pod, &params).await.map_err(Failure::of_pod) };
-    let mut stream = std::pin::pin!(within(SILENCE, opened).await?);
+    let stream = within(SILENCE, opened).await?;
     let mut kept = HeadAndTail::new(limit);
+    match fill(&mut kept, std::pin::pin!(stream), until).await {
+        Ok(()) => kept.into_log().map(Read::Whole),
+        Err(failure) if kept.is_empty() => Err(failure),
+        Err(failure) => Ok(Read::Part(kept.into_broken_text(), failure)),
+    }
+}
+
+async fn fill(
+    kept: &mut HeadAndTail,
+    mut stream: impl AsyncBufRead + Unpin,
+    until: Instant,
+) -> Result<(), Failure> {
     loop {
+        let left = until.saturating_duration_since(Instant::now());
         let more = async {
             let read = stream.fill_buf().await;
             read.map_err(|error| Failure::Unanswered(error.to_string()))
         };
-        let chunk = within(SILENCE, more).await?;
+        let chunk = within(SILENCE.min(left), more).await?;
         let count = chunk.len();
         if count == 0 {
-            return kept.into_log();
+            return Ok(());
         }
         kept.push(chunk);
         stream.consume_unpin(count);
@@ -91,6 +116,20 @@ impl HeadAndTail {
         self.left_out += excess as u64;
         self.tail.drain(..excess);
         self.tail.extend(bytes);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.tail.is_empty()
+    }
+
+    /// The text of a log that broke off.
+    fn into_broken_text(self) -> String {
+        let mut text = self.into_text();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str("[... the rest of the log could not be read ...]\n");
+        text
     }
 
     /// The log, unless it is the kubelet's word that there is none any more.

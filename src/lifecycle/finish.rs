@@ -9,8 +9,8 @@ use super::observe::{End, Remains};
 use super::outcome::{Outcome, Timings};
 use super::{Run, outcome};
 use crate::cluster::doomed::Doomed;
-use crate::cluster::logs;
-use crate::cluster::retry::{Failure, within};
+use crate::cluster::logs::{self, Read};
+use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::verdict::failed_container;
 
@@ -18,7 +18,7 @@ use crate::verdict::failed_container;
 pub(crate) const ENDED: u32 = 0;
 /// The grace of a pod that is stopped: what `kubectl delete --now` gives.
 pub(crate) const AT_ONCE: u32 = 1;
-/// How long a log may be asked for, and how long one that keeps coming may take.
+/// How long a log may be asked for, and how long one that keeps coming is read.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_LOG: Duration = Duration::from_mins(1);
 /// How much sooner than the delete of a pod that runs its log is asked for; with two last looks less than a second.
@@ -80,18 +80,41 @@ impl Run {
         if self.options.log_limit == 0 {
             return None;
         }
-        let container = self.log_container();
-        let reading = self.connection.ask(LOG_PATIENCE, |client| async move {
+        let asked = Instant::now();
+        let mut part = None;
+        let mut broke_off = String::new();
+        // One that broke off at once is read once more, from its beginning.
+        for _ in 0..2 {
+            match self.ask_for_log().await {
+                Ok(Read::Whole(log)) => return Some(log),
+                Ok(Read::Part(log, failure)) => {
+                    broke_off = format!("the log cannot be read to its end: {failure}");
+                    part = Some(log);
+                }
+                Err(failure) => {
+                    broke_off = format!("the log cannot be read: {failure}");
+                    break;
+                }
+            }
+            if asked.elapsed() >= LOG_PATIENCE {
+                break;
+            }
+        }
+        self.steps.warn(&broke_off);
+        part
+    }
+
+    async fn ask_for_log(&self) -> Result<Read, Failure> {
+        let (container, limit) = (self.log_container(), self.options.log_limit);
+        let read = |client| async move {
             let pods = Api::namespaced(client, &self.namespace);
-            logs::read(&pods, &self.name, container, self.options.log_limit).await
-        });
-        let failure = match within(LONGEST_LOG, reading).await {
-            Ok(log) => return Some(log),
-            Err(failure) => failure,
+            let until = Instant::now() + LONGEST_LOG;
+            logs::read(&pods, &self.name, container, limit, until).await
         };
-        self.steps
-            .warn(&format!("the log cannot be read: {failure}"));
-        None
+        let asking = self
+            .connection
+            .ask_for_long(LOG_PATIENCE, LONGEST_LOG, read);
+        asking.await
     }
 
     /// The container that failed, else the container that `kubectl logs` would take.

@@ -24,6 +24,7 @@ mod proxies;
 mod reap;
 mod recorded_lives;
 mod retry_after;
+mod slow_log;
 mod staleness;
 mod starting;
 mod ten_thousand;
