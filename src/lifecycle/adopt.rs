@@ -1,6 +1,5 @@
 //! Owning a pod: the word of it that others read, and taking over the pod of another run.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::api::{Patch, PatchParams, PostParams, Request};
@@ -52,19 +51,14 @@ impl Run {
         let process = &self.process;
         let run = unique_id();
         self.hold.under_way = Some(process.begin(&run, &self.namespace, &self.name));
+        let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps);
+        let beat = Box::pin(beat).await;
+        let owners = self.connection.owners();
+        let claim = owners.claim(&self.connection, process, beat.is_held).await;
+        self.hold.beat = Some(beat);
+        let (owner, annotations) = claim::marks(process.id(), &claim);
         let mut labels = create::labels(&self.options, run);
-        let mut annotations = BTreeMap::new();
-        // One that is kept is the caller's from its end on: an owner that has no run of it any more would count as gone.
-        if !self.options.keep {
-            let beat = Beat::begin(&self.connection, process, &self.namespace, &self.steps);
-            let beat = Box::pin(beat).await;
-            let owners = self.connection.owners();
-            let claim = owners.claim(&self.connection, process, beat.is_held).await;
-            self.hold.beat = Some(beat);
-            let (owner, claim) = claim::marks(process.id(), &claim);
-            labels.extend(owner);
-            annotations.extend(claim);
-        }
+        labels.extend(owner);
         let mut manifest = self.manifest.to_manifest();
         manifest.set_namespace(&self.namespace);
         manifest.set_default_label(labels::MANAGED_BY, "kubegrader")?;
@@ -105,7 +99,6 @@ impl Run {
 
     /// Marks a pod of another run as this one's. Of two that try, one gets it.
     pub(super) async fn take_over(&self, pod: &Arc<PodView>) -> Result<Option<Arc<PodView>>> {
-        // Null takes a label or an annotation away: a run that keeps its pod is no owner of it.
         let manifest = self.manifest.to_manifest();
         let ours = |key| manifest.label(key);
         let change = json!({
@@ -125,6 +118,30 @@ impl Run {
                 Ok(Some(Arc::clone(pod)))
             }
         }
+    }
+
+    /// Leaves a pod to the caller, who asked for it: it names no owner any more, since one that has no run of it counts as gone.
+    pub(super) async fn give_up(&self) {
+        if self.hold.under_way.is_none() {
+            // It was the caller's from the beginning.
+            return;
+        }
+        let change = json!({
+            "labels": {labels::OWNER: null},
+            "annotations": {annotations::OWNER_CLAIM: null},
+        });
+        let mut pod = PodView::default();
+        pod.metadata.uid = Some(self.uid.as_ref().to_owned());
+        let problem = match Box::pin(self.mark(&pod, false, &change)).await {
+            Ok(Marked::Yes(_) | Marked::Changed) => return,
+            Ok(Marked::Forbidden) => "Allow \"patch\" on \"pods\"".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.process.let_be(&self.uid);
+        self.steps.warn(&format!(
+            "the pod is the caller's now and still names this process as its owner, so that it is deleted when this process is \
+             gone: {problem}"
+        ));
     }
 
     /// Changes labels and annotations of a pod; with `exact`, only if it is as it was read.

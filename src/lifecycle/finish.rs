@@ -39,12 +39,18 @@ impl Run {
             Remains::Nothing => None,
             Remains::Ended => {
                 let logs = self.read_log().await;
-                if !self.options.keep {
+                if self.options.keep {
+                    self.give_up().await;
+                } else {
                     self.delete(ENDED).await;
                 }
                 logs
             }
-            Remains::Running if self.options.keep => self.read_log().await,
+            Remains::Running if self.options.keep => {
+                let logs = self.read_log().await;
+                self.give_up().await;
+                logs
+            }
             Remains::Running => self.read_log_and_stop().await,
         };
         let timings = Timings::new(&self.clock, self.last.as_deref(), began, seen, seen_at);

@@ -247,7 +247,9 @@ impl Run {
     async fn abandon(&self, error: Error) -> Error {
         self.steps.warn(&error.to_string());
         let is_over = matches!(error, Error::Lost { .. } | Error::NotStarted { .. });
-        if self.created && !(self.options.keep && is_over) {
+        if self.created && self.options.keep && is_over {
+            self.give_up().await;
+        } else if self.created {
             match error {
                 Error::Lost { .. } if !self.is_confirmed => self.delete(finish::ENDED).await,
                 // It may still write to its folders, and a further attempt would meet it there.

@@ -25,6 +25,8 @@ pub struct Process {
     runs: Mutex<HashSet<Arc<str>>>,
     /// The names of the pods of these runs, with their namespaces: there already or not, ours or not yet.
     names: Mutex<HashSet<(Arc<str>, Arc<str>)>>,
+    /// The uids of pods that were left to their callers and name this process all the same.
+    left: Mutex<HashSet<Arc<str>>>,
     heartbeats: Mutex<Vec<Weak<Heartbeat>>>,
 }
 
@@ -58,6 +60,7 @@ impl Process {
             place: OnceLock::new(),
             runs: Mutex::default(),
             names: Mutex::default(),
+            left: Mutex::default(),
             heartbeats: Mutex::default(),
         }
     }
@@ -80,11 +83,19 @@ impl Process {
         self.place.get_or_init(Place::of_this_process).as_ref()
     }
 
-    /// Whether a run of this process is at work on a pod.
+    /// Whether a run of this process is at work on a pod, or the caller of one is.
     #[must_use]
     pub fn runs(&self, pod: &PodView) -> bool {
+        if locked(&self.left).contains(pod.uid()) {
+            return true;
+        }
         let runs = locked(&self.runs);
         runs.contains(pod.uid()) || pod.label(labels::RUN).is_some_and(|run| runs.contains(run))
+    }
+
+    /// Notes that a pod which names this process as its owner is its caller's: this process does not delete it.
+    pub(crate) fn let_be(&self, uid: &Arc<str>) {
+        locked(&self.left).insert(Arc::clone(uid));
     }
 
     /// Whether a run of this process is to have a pod of this name: it then decides what becomes of the one that is there.

@@ -1,7 +1,7 @@
 //! The pod of an earlier run of the same submission and attempt: who may take it, and who gets it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::http::{Method, Request, header::CONTENT_TYPE};
@@ -381,30 +381,66 @@ async fn a_status_that_changes_between_read_and_put_hinders_neither_detach_nor_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_is_kept_for_the_caller_names_no_owner_and_is_not_reaped() {
+async fn a_pod_that_is_kept_for_the_caller_names_no_owner_from_its_end_on_and_is_not_reaped() {
+    for door in [
+        Door::default(),
+        Door::default().forbid(Method::PATCH, "/pods/p"),
+    ] {
+        let embedded = without_kubelet();
+        let process = living();
+        let cluster = door.cluster(&embedded).owned_by(Arc::clone(&process));
+        let outcome = keep(&embedded, &cluster, &Steps::default(), process.id()).await;
+        assert_eq!(outcome.verdict.cause, Cause::Completed);
+        assert_eq!(owner_of(&pod(&embedded).await), "");
+        let report = reap(&cluster, &ReapOptions::default(), &Steps::default())
+            .await
+            .unwrap();
+        assert_eq!(report[0].action, Action::Left);
+        assert_eq!(report[0].reason, "it names no owner");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_pod_that_may_not_be_changed_is_left_by_its_process_and_that_is_told() {
     let embedded = without_kubelet();
     let process = living();
-    let cluster = Door::default()
-        .cluster(&embedded)
-        .owned_by(Arc::clone(&process));
+    let door = Door::default()
+        .forbid(Method::PATCH, "/pods/p")
+        .forbid(Method::PUT, "/pods/p");
+    let cluster = door.cluster(&embedded).owned_by(Arc::clone(&process));
+    let lines = Arc::<Mutex<String>>::default();
+    let noted = Arc::clone(&lines);
+    let steps = Steps::new(move |_, line: String| noted.lock().unwrap().push_str(&line));
+    keep(&embedded, &cluster, &steps, process.id()).await;
+    assert_eq!(owner_of(&pod(&embedded).await), process.id());
+    let reaped = reap(&cluster, &ReapOptions::default(), &steps).await;
+    assert!(reaped.unwrap().iter().all(|one| one.action == Action::Left));
+    assert_eq!(pod(&embedded).await["kind"], "Pod");
+    let lines = lines.lock().unwrap();
+    let hint = "is deleted when this process is gone: Allow \"patch\" on \"pods\"";
+    assert!(lines.contains(hint), "{lines}");
+}
+
+/// The outcome of a kept pod that succeeds, and was this owner's until then.
+async fn keep(
+    embedded: &EmbeddedCluster,
+    cluster: &Cluster,
+    steps: &Steps,
+    owner: &str,
+) -> Outcome {
     let options = RunOptions {
         keep: true,
         ..options(true)
     };
-    let steps = Steps::default();
-    let running = run_pod(&cluster, options, &steps, Stop::default());
+    let running = run_pod(cluster, options, steps, Stop::default());
     let ending = async {
-        until(&embedded, |pod| pod["kind"] == "Pod").await;
-        succeed(&embedded).await;
+        until(embedded, |pod| pod["kind"] == "Pod").await;
+        // Should the process be killed now, the pod is reaped.
+        assert_eq!(owner_of(&pod(embedded).await), owner);
+        succeed(embedded).await;
     };
     let (outcome, ()) = tokio::join!(running, ending);
-    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
-    assert_eq!(owner_of(&pod(&embedded).await), "");
-    let report = reap(&cluster, &ReapOptions::default(), &steps)
-        .await
-        .unwrap();
-    assert_eq!(report[0].action, Action::Left);
-    assert_eq!(report[0].reason, "it names no owner");
+    outcome.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -556,13 +592,16 @@ async fn a_pod_without_annotations_has_none_after_it_was_detached_by_a_put() {
     let embedded = without_kubelet();
     let door = Door::default().forbid(Method::PATCH, "/pods/p");
     let cluster = door.cluster(&embedded);
-    let stop = Stop::default();
-    stop.detach.asked.cancel();
-    let options = RunOptions {
-        keep: true,
-        ..options(true)
+    let (stop, steps) = (Stop::default(), Steps::default());
+    let detach = stop.detach.asked.clone();
+    let running = run_pod(&cluster, options(true), &steps, stop);
+    let playing = async {
+        until(&embedded, |pod| pod["kind"] == "Pod").await;
+        let none = json!({"metadata": {"annotations": null}});
+        patch(&embedded.router(), &format!("{PODS}/p"), MERGE, &none).await;
+        detach.cancel();
     };
-    let ended = run_pod(&cluster, options, &Steps::default(), stop).await;
+    let (ended, ()) = tokio::join!(running, playing);
     assert!(matches!(ended, Err(Error::Detached { .. })), "{ended:?}");
     let left = pod(&embedded).await;
     assert_eq!(owner_of(&left), "detached");
