@@ -14,6 +14,7 @@ mod requests;
 pub mod retry;
 mod retry_after;
 mod seen;
+pub(crate) mod server_time;
 mod subscription;
 mod time_limit;
 mod vigil;

@@ -57,6 +57,8 @@ pub(super) struct Clock {
     pub(super) created: Instant,
     pub(super) scheduled: Option<Instant>,
     pub(super) running: Option<Instant>,
+    /// How long it ran before this run had it.
+    ran_before: Duration,
     pub(super) ended: Option<Instant>,
     going: Option<Instant>,
     gated: Option<Instant>,
@@ -76,6 +78,7 @@ impl Clock {
             created: Instant::now(),
             scheduled: None,
             running: None,
+            ran_before: Duration::ZERO,
             ended: None,
             going: None,
             gated: None,
@@ -102,6 +105,11 @@ impl Clock {
         let at = *self.scheduled.get_or_insert_with(Instant::now);
         self.next_look.get_or_insert(at + SUSPICION);
         first
+    }
+
+    /// Notes how long the pod has run before it was adopted.
+    pub(super) fn run_before(&mut self, ran: Duration) {
+        self.ran_before = ran;
     }
 
     /// Notes that somebody else deletes the pod, with so many seconds of grace.
@@ -226,9 +234,10 @@ impl Clock {
             .reason()
             .and_then(|(waiting, since)| Some((*since + waiting.patience()?, Expired::Patience)));
         if let Some(running) = self.running {
-            let run = self
+            let left = self
                 .timeout
-                .map(|timeout| (running + timeout, Expired::Run));
+                .map(|timeout| timeout.saturating_sub(self.ran_before));
+            let run = left.map(|left| (running + left, Expired::Run));
             return [run, patience]
                 .into_iter()
                 .flatten()

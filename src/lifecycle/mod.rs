@@ -16,6 +16,7 @@ mod outcome;
 mod probes;
 mod queue;
 mod quota;
+mod ran_before;
 mod taken;
 mod trouble;
 

@@ -82,6 +82,8 @@ impl Run {
             return Ok(Found::Again(transient(failure)));
         };
         if is_of_use && self.options.adopt {
+            let before = self.ran_before(&taken).await;
+            self.clock.run_before(before);
             self.owns(
                 &taken,
                 "adopted from an earlier run of the same submission and attempt",

@@ -5,7 +5,6 @@
 //! meantime is not hit. Only pods of one instance that are labelled as kubegrader's are looked at. The Lease of a process that
 //! is gone goes as well.
 
-mod age;
 mod background;
 mod judge;
 mod leases;

@@ -380,6 +380,54 @@ async fn a_status_that_changes_between_read_and_put_hinders_neither_detach_nor_a
     assert_eq!(door.count(&Method::PUT, "/pods/p"), 2);
 }
 
+/// What Kubernetes 1.34 notes of the writers of a pod that runs since 10:00:00 and was marked at 10:50:00.
+fn writers(status: &str) -> Value {
+    let by = |manager: &str, subresource: Option<&str>, time: &str| {
+        json!({"manager": manager, "operation": "Update", "apiVersion": "v1", "time": time, "fieldsType": "FieldsV1",
+            "fieldsV1": {}, "subresource": subresource})
+    };
+    json!([
+        by("kubegrader", None, "2026-01-02T09:59:50Z"),
+        by("kubelet", Some(status), "2026-01-02T10:00:00Z"),
+        by("unknown", None, "2026-01-02T10:50:00Z"),
+    ])
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_pod_ran_before_it_was_adopted_counts() {
+    let now = "Fri, 02 Jan 2026 10:50:00 GMT";
+    let hour = Duration::from_hours(1);
+    for (door, left) in [
+        // Fifty minutes of its hour are over.
+        (
+            Door::default().at(now).written(writers("status")),
+            Duration::from_mins(10),
+        ),
+        // A server that notes no writers, or tells no time: nobody pays for that.
+        (Door::default().at(now), hour),
+        (Door::default().written(writers("status")), hour),
+        (Door::default().at(now).written(writers("scale")), hour),
+    ] {
+        let embedded = without_kubelet();
+        create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+        set_status(&embedded, "Running", json!({"running": {}})).await;
+        let cluster = door.cluster(&embedded).owned_by(living());
+        let options = RunOptions {
+            timeout: Some(hour),
+            ..options(true)
+        };
+        let began = Instant::now();
+        let ended = run_pod(&cluster, options, &Steps::default(), Stop::default()).await;
+        assert_eq!(ended.unwrap().verdict.cause, Cause::DeadlineExceeded);
+        // A pod that is stopped has ten seconds to be gone; no kubelet is here to end it.
+        let took = began.elapsed();
+        assert!(
+            (left..left + Duration::from_secs(12)).contains(&took),
+            "{took:?}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_is_kept_for_the_caller_names_no_owner_from_its_end_on_and_is_not_reaped() {
     for door in [

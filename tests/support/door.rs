@@ -18,6 +18,7 @@ pub struct Door {
     forbidden: Vec<(Method, &'static str)>,
     forbidden_ends: Vec<(Method, &'static str)>,
     date: Option<&'static str>,
+    written: Option<Value>,
     seen: Arc<Mutex<Vec<String>>>,
     before: Option<Arc<Before>>,
     strips_labels: bool,
@@ -46,6 +47,12 @@ impl Door {
     /// The time that the server tells.
     pub fn at(mut self, date: &'static str) -> Self {
         self.date = Some(date);
+        self
+    }
+
+    /// The `managedFields` of a pod that is read, which the embedded server does not note.
+    pub fn written(mut self, managed_fields: Value) -> Self {
+        self.written = Some(managed_fields);
         self
     }
 
@@ -130,12 +137,18 @@ impl Door {
         let mut request = request.map(Body::new);
         if self.strips_labels && request.method() == Method::POST {
             let (head, body) = request.into_parts();
-            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-            let mut object: Value = serde_json::from_slice(&bytes).unwrap();
+            let mut object = whole(body).await;
             object["metadata"]["labels"] = json!({});
             request = Request::from_parts(head, Body::from(object.to_string()));
         }
+        let is_read = request.method() == Method::GET && path.ends_with("/pods/p");
         let mut response = router.oneshot(request).await?;
+        if let Some(written) = self.written.as_ref().filter(|_| is_read) {
+            let (head, body) = response.into_parts();
+            let mut object = whole(body).await;
+            object["metadata"]["managedFields"] = written.clone();
+            response = Response::from_parts(head, Body::from(object.to_string()));
+        }
         if let Some(date) = self.date {
             let date = HeaderValue::from_static(date);
             response.headers_mut().insert(DATE, date);
@@ -163,4 +176,9 @@ fn answer(status: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(status.to_string()));
     *response.status_mut() = StatusCode::from_u16(u16::try_from(code).unwrap()).unwrap();
     response
+}
+
+async fn whole(body: Body) -> Value {
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    serde_json::from_slice(&bytes).unwrap()
 }
