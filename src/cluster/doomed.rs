@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
 use kube::api::{DeleteParams, Preconditions, Request};
 use kube::core::Status;
+use kube::{Api, Client};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Connection;
-use super::retry::Failure;
+use super::retry::{Failure, once_on_pod};
+use crate::pod_view::PodView;
 use crate::step::Steps;
 use crate::under_way::UnderWay;
 
@@ -30,6 +31,26 @@ fn is_another(status: &Status) -> bool {
     status.code == 409
         && status.message.contains("UID in")
         && status.message.contains("precondition")
+}
+
+/// Deletes a pod once, if nothing of it has changed since it was read. Else that is [`Failure::Refused`] with 409.
+pub(crate) async fn delete_as_read(
+    client: Client,
+    namespace: &str,
+    pod: &PodView,
+    grace: u32,
+) -> Result<(), Failure> {
+    let params = DeleteParams {
+        grace_period_seconds: Some(grace),
+        preconditions: Some(Preconditions {
+            uid: Some(pod.uid().to_owned()),
+            resource_version: pod.metadata.resource_version.clone(),
+        }),
+        ..DeleteParams::default()
+    };
+    let pods: Api<PodView> = Api::namespaced(client, namespace);
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    once_on_pod(pods.delete(name, &params)).await.map(drop)
 }
 
 /// A pod that must go.

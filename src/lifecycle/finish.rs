@@ -71,13 +71,15 @@ impl Run {
 
     /// Reads the log while the pod stops: its time is over, whatever the log does. The log has a start, since a pod that ends
     /// at its first signal may be gone before a busy API server has looked at a request for it.
-    async fn read_log_and_stop(&self) -> Option<String> {
+    async fn read_log_and_stop(&mut self) -> Option<String> {
+        let news = self.going.take();
+        let news = news.map_or_else(|| self.subscribe(), |news| *news);
         let mut reading = pin!(self.read_log());
         if let Ok(logs) = timeout(HEAD_START, &mut reading).await {
-            self.stop().await;
+            self.stop_with(news).await;
             return logs;
         }
-        let (logs, ()) = tokio::join!(reading, self.stop());
+        let (logs, ()) = tokio::join!(reading, self.stop_with(news));
         logs
     }
 
@@ -158,8 +160,11 @@ impl Run {
 
     /// Deletes a pod that runs, and waits until nothing of it runs any more.
     pub(super) async fn stop(&self) {
-        // Subscribed before the delete, so that its end cannot be missed.
-        let mut news = self.subscribe();
+        self.stop_with(self.subscribe()).await;
+    }
+
+    /// Subscribed before the delete, so that its end cannot be missed.
+    async fn stop_with(&self, mut news: Subscription) {
         self.delete(AT_ONCE).await;
         self.wait_until_gone(&mut news, &self.uid).await;
     }

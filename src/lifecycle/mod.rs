@@ -13,6 +13,7 @@ mod finish;
 mod observe;
 mod other_attempts;
 mod outcome;
+mod overdue;
 mod probes;
 mod queue;
 mod quota;
@@ -157,6 +158,8 @@ struct Run {
     name: Arc<str>,
     uid: Arc<str>,
     created: bool,
+    /// News of a pod that was told to go for its time, be it with no answer.
+    going: Option<Box<Subscription>>,
     /// Whether a node can be expected to confirm the pod's end.
     is_confirmed: bool,
     clock: Clock,
@@ -204,6 +207,7 @@ impl Run {
             name,
             uid: Arc::default(),
             created: false,
+            going: None,
             is_confirmed: true,
             last: None,
         })

@@ -7,25 +7,22 @@ use tokio::time::{Duration, Instant, sleep_until};
 use super::Run;
 use super::clock::Expired;
 use super::trouble::Told;
-use crate::cause::Cause;
 use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::error::{Error, Result};
 use crate::pod_view::PodView;
-use crate::verdict::{
-    Phase, State, Verdict, at_the_limit, deleted, judge, on_silent_node, work_done,
-};
+use crate::verdict::{State, Verdict, at_the_limit, deleted, judge, on_silent_node, work_done};
 use crate::waiting::{never_started, unfinished_init};
 
 /// The time in which a last look at the pod must be answered, when a limit has passed: if one answer hangs, the next keeps
 /// the limit within a second.
 const LAST_LOOK: Duration = Duration::from_millis(400);
-/// The same for every look after an unanswered one: a server that is only slow is heard.
+/// The same for every look after two unanswered ones: a server that is only slow is heard.
 const LATER_LOOK: Duration = Duration::from_secs(5);
 /// How long a limit may wait for an API server that does not answer: nobody is blamed for an end that nobody has seen. The
 /// restart of a control plane takes less.
 const CONFIRMING: Duration = Duration::from_mins(1);
-/// The pause between two looks then, but for the second, which follows at once.
+/// The pause between two looks then, but for the second and the third, which follow at once.
 const NEXT_LOOK: Duration = Duration::from_secs(1);
 
 /// How a pod ended.
@@ -50,6 +47,8 @@ pub(super) enum Remains {
 /// The looks at a pod whose limit has passed that nobody answered.
 #[derive(Clone, Copy)]
 struct Silence {
+    /// How many there were.
+    looks: u32,
     /// When the first of them was not answered.
     since: Instant,
     /// When the next is due.
@@ -57,7 +56,7 @@ struct Silence {
 }
 
 /// What came of a last look.
-enum Look {
+pub(super) enum Look {
     /// The pod has ended.
     Ended(End),
     /// It has not.
@@ -103,14 +102,21 @@ impl Run {
                 }
                 expired = passed => {
                     // Boxed, as is a read: a pod that is waited for holds no request.
-                    let patience = unanswered.map_or(LAST_LOOK, |_| LATER_LOOK);
+                    let is_silent = unanswered.is_some_and(|silence| silence.looks > 1);
+                    let patience = if is_silent { LATER_LOOK } else { LAST_LOOK };
                     let (cancel, detach) = (self.cancel.clone(), self.detach.clone());
                     let look = tokio::select! {
                         biased;
                         // Heard above.
                         () = detach.asked() => continue,
                         () = cancel.cancelled() => return Err(self.cancelled()),
-                        look = Box::pin(self.last_look(news, expired, patience)) => look,
+                        look = Box::pin(async {
+                            if expired == Expired::Run && is_silent {
+                                self.stop_as_seen(news, patience).await
+                            } else {
+                                self.last_look(news, expired, patience).await
+                            }
+                        }) => look,
                     };
                     match look {
                         Look::Ended(end) => Some(end),
@@ -124,7 +130,7 @@ impl Run {
                 }
             };
             if let Some(end) = end {
-                return Ok(end);
+                return Ok(self.explained(end));
             }
             unanswered = None;
         }
@@ -139,13 +145,15 @@ impl Run {
                     "its time is over, and the API server does not say how the pod is: {failure}"
                 ));
                 Ok(Silence {
+                    looks: 1,
                     since: now,
                     next: now,
                 })
             }
-            Some(Silence { since, .. }) if since.elapsed() < CONFIRMING => Ok(Silence {
+            Some(Silence { looks, since, .. }) if since.elapsed() < CONFIRMING => Ok(Silence {
+                looks: looks + 1,
                 since,
-                next: now + NEXT_LOOK,
+                next: if looks == 1 { now } else { now + NEXT_LOOK },
             }),
             Some(_) => {
                 Err(failure.into_error("reading pod", &self.object(), self.connection.server()))
@@ -186,11 +194,20 @@ impl Run {
         {
             self.steps.warn(&format!("waits: {}", waiting.verdict()));
         }
+        told.map_or(Look::Goes, |told| self.take_look(told))
+    }
+
+    pub(super) async fn look_at_pod(&mut self, news: &Subscription, patience: Duration) -> Look {
+        let told = news.read(patience).await;
+        self.take_look(told)
+    }
+
+    fn take_look(&mut self, told: Result<News, Failure>) -> Look {
         match told {
-            Some(Ok(told)) => Look::from(self.hear(told)),
+            Ok(told) => Look::from(self.hear(told)),
             // Whoever may not read a pod has to go by what was told before.
-            None | Some(Err(Failure::Refused(_))) => Look::Goes,
-            Some(Err(failure)) => Look::Unanswered(failure),
+            Err(Failure::Refused(_)) => Look::Goes,
+            Err(failure) => Look::Unanswered(failure),
         }
     }
 
@@ -223,7 +240,7 @@ impl Run {
         {
             self.steps.info(&format!("scheduled to node {node}"));
         }
-        if pod.metadata.deletion_timestamp.is_some() {
+        if pod.metadata.deletion_timestamp.is_some() && self.going.is_none() {
             self.clock.go(pod.metadata.deletion_grace_period_seconds);
         }
         if pod.has_sandbox() {
@@ -310,23 +327,7 @@ impl Run {
                 verdict,
                 remains: Remains::Running,
             })),
-            Expired::Run => {
-                let limit = self.options.timeout.unwrap_or_default();
-                let text = format!(
-                    "the containers ran longer than {} s and were stopped",
-                    limit.as_secs_f64()
-                );
-                let verdict = Verdict::new(
-                    Phase::Failed,
-                    Cause::DeadlineExceeded,
-                    format!("DeadlineExceeded: {text}"),
-                );
-                self.steps.warn(&text);
-                Ok(Some(End {
-                    verdict,
-                    remains: Remains::Running,
-                }))
-            }
+            Expired::Run => Ok(Some(self.stopped_for_its_time())),
             Expired::Start => Err(self.not_started(self.options.start_timeout)),
             Expired::Patience => Err(self.not_started(None)),
         }

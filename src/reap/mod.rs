@@ -15,13 +15,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Api;
-use kube::api::{DeleteParams, Preconditions};
-
 pub(crate) use background::{Rounds, in_background};
 
+use crate::cluster::doomed::delete_as_read;
 use crate::cluster::reading::read_pod;
-use crate::cluster::retry::{Failure, OUTAGE, REQUEST_TIMEOUT, once_on_pod, within};
+use crate::cluster::retry::{Failure, OUTAGE, REQUEST_TIMEOUT, within};
 use crate::cluster::{Cluster, Connection};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AT_ONCE, ENDED, RunOptions};
@@ -230,7 +228,7 @@ impl Reaper<'_> {
         let mut pod = pod.clone();
         let mut proof = proof;
         for _ in 0..TRIES {
-            match self.delete_as_is(name, &pod.view).await {
+            match self.delete_as_is(&pod.view).await {
                 Ok(()) => return (Action::Deleted, proof),
                 Err(Failure::Refused(status)) if status.code == 404 => {
                     return (
@@ -257,20 +255,9 @@ impl Reaper<'_> {
         )
     }
 
-    async fn delete_as_is(&self, name: &str, pod: &PodView) -> Result<(), Failure> {
-        let params = DeleteParams {
-            grace_period_seconds: Some(if pod.is_terminal() { ENDED } else { AT_ONCE }),
-            preconditions: Some(Preconditions {
-                uid: Some(pod.uid().to_owned()),
-                resource_version: pod.metadata.resource_version.clone(),
-            }),
-            ..DeleteParams::default()
-        };
-        let (params, namespace) = (&params, self.namespace);
-        let delete = |client| async move {
-            let pods: Api<PodView> = Api::namespaced(client, namespace);
-            once_on_pod(pods.delete(name, params)).await.map(drop)
-        };
+    async fn delete_as_is(&self, pod: &PodView) -> Result<(), Failure> {
+        let grace = if pod.is_terminal() { ENDED } else { AT_ONCE };
+        let delete = |client| delete_as_read(client, self.namespace, pod, grace);
         Box::pin(self.connection.ask(OUTAGE, delete)).await
     }
 

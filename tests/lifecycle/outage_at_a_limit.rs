@@ -201,6 +201,59 @@ async fn a_limit_whose_first_look_is_never_answered_is_passed_by_less_than_a_sec
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_that_no_read_shows_is_stopped_within_a_second_of_its_limit_as_it_was_last_seen() {
+    let (embedded, began) = (without_kubelet(), Instant::now());
+    let hangs = Rule::new(Fault::Latency(Duration::from_hours(1))).verb(Verb::Get);
+    let running = json!({"running": {}});
+    let gone = async {
+        sleep(LIMIT.checked_sub(Duration::from_secs(1)).unwrap()).await;
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 == 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        began.elapsed()
+    };
+    let ((outcome, took), gone) =
+        tokio::join!(with_slow_looks(&embedded, hangs, "Running", running), gone);
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+    assert!(
+        gone >= LIMIT && gone < LIMIT + Duration::from_secs(1),
+        "{gone:?}"
+    );
+    // Its log hangs as well.
+    assert!(took < LIMIT + Duration::from_secs(12), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_end_that_nobody_saw_is_not_deleted_for_the_limit() {
+    let embedded = without_kubelet();
+    let silent = Rule::new(Fault::WatchStalled(Duration::from_secs(1))).verb(Verb::Watch);
+    embedded.faults().add(silent);
+    let hangs = Rule::new(Fault::Latency(Duration::from_hours(1)))
+        .verb(Verb::Get)
+        .times(4);
+    let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+    let (outcome, took) = with_slow_looks(&embedded, hangs, "Succeeded", ended).await;
+    assert_eq!(outcome.verdict.cause, Cause::Completed);
+    assert_eq!(outcome.logs.as_deref(), Some(""));
+    assert!(took < LIMIT + Duration::from_secs(30), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_goes_by_a_delete_of_its_limit_whose_answer_was_lost_is_not_told_as_deleted_by_others()
+ {
+    let embedded = without_kubelet();
+    let lost = Rule::new(Fault::ResetAfter).verb(Verb::Delete).times(1);
+    embedded.faults().add(lost);
+    let hangs = Rule::new(Fault::Latency(Duration::from_hours(1)))
+        .verb(Verb::Get)
+        .times(2);
+    let running = json!({"running": {}});
+    let (outcome, took) = with_slow_looks(&embedded, hangs, "Running", running).await;
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+    assert!(took < LIMIT + Duration::from_secs(3), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_takes_two_seconds_for_an_answer_at_the_limit_is_heard() {
     let embedded = without_kubelet();
     let silent = Rule::new(Fault::WatchStalled(Duration::from_secs(1))).verb(Verb::Watch);
@@ -221,8 +274,9 @@ async fn stopped_while_a_look_hangs(stop: impl FnOnce(&Stop)) -> (Error, Duratio
             sleep(Duration::from_millis(5)).await;
         }
         state(&embedded, "Running", json!({"running": {}})).await;
-        let hangs = Rule::new(Fault::Latency(Duration::from_hours(1))).verb(Verb::Get);
-        embedded.faults().add(hangs);
+        let hangs = || Rule::new(Fault::Latency(Duration::from_hours(1)));
+        embedded.faults().add(hangs().verb(Verb::Get));
+        embedded.faults().add(hangs().verb(Verb::Delete).times(1));
         sleep(LIMIT + Duration::from_secs(1)).await;
         stop(&told);
         Instant::now()
