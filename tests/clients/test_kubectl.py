@@ -11,7 +11,7 @@ from pods import PATIENCE, script, until
 if TYPE_CHECKING:
     import subprocess
 
-    from conftest import Kubectl
+    from kubectl import Kubectl
 
 WAIT = f"--timeout={PATIENCE:.0f}s"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import kubegrader
@@ -10,8 +9,6 @@ import pytest
 from pods import names, phase, script, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kubernetes.client import CoreV1Api
 
 
@@ -81,14 +78,6 @@ def test_a_config_map_that_is_not_there_is_told_from_the_pods_events(
     assert 'configmap "no-such-map" not found' in verdict.staff_text
 
 
-@pytest.fixture
-def other_namespace(api: CoreV1Api) -> Iterator[str]:
-    name = f"kubegrader-test-{secrets.token_hex(4)}"
-    api.create_namespace({"metadata": {"name": name}})
-    yield name
-    api.delete_namespace(name)
-
-
 def limit_pods(api: CoreV1Api, namespace: str, pods: str) -> None:
     quota = {"metadata": {"name": "course"}, "spec": {"hard": {"pods": pods}}}
     api.create_namespaced_resource_quota(namespace, quota)
@@ -96,10 +85,10 @@ def limit_pods(api: CoreV1Api, namespace: str, pods: str) -> None:
 
 
 def test_a_quota_that_never_has_room(
-    kubeconfig: str, api: CoreV1Api, other_namespace: str, image: str
+    kubeconfig: str, api: CoreV1Api, own_namespace: str, image: str
 ) -> None:
-    limit_pods(api, other_namespace, "0")
-    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=other_namespace)
+    limit_pods(api, own_namespace, "0")
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=own_namespace)
     with pytest.raises(kubegrader.ApiError, match="exceeded quota: course") as error:
         cluster.run(script(image, "true"))
     verdict = error.value.verdict
@@ -108,12 +97,12 @@ def test_a_quota_that_never_has_room(
 
 
 def test_a_pod_queues_for_a_quota_that_is_used_up_and_that_time_is_not_the_students(
-    kubeconfig: str, api: CoreV1Api, other_namespace: str, image: str
+    kubeconfig: str, api: CoreV1Api, own_namespace: str, image: str
 ) -> None:
-    limit_pods(api, other_namespace, "1")
-    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=other_namespace)
+    limit_pods(api, own_namespace, "1")
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=own_namespace)
     first = cluster.submit(script(image, "sleep 4"))
-    until(lambda: names(api, other_namespace))
+    until(lambda: names(api, own_namespace))
     second = cluster.run(script(image, "true"), start_timeout=3, timeout=3)
     assert second.verdict.cause == "Completed"
     assert first.wait().verdict.cause == "Completed"
@@ -121,11 +110,11 @@ def test_a_pod_queues_for_a_quota_that_is_used_up_and_that_time_is_not_the_stude
 
 
 def test_a_pod_that_pod_security_forbids(
-    kubeconfig: str, api: CoreV1Api, other_namespace: str, image: str
+    kubeconfig: str, api: CoreV1Api, own_namespace: str, image: str
 ) -> None:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    api.patch_namespace(other_namespace, {"metadata": {"labels": labels}})
-    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=other_namespace)
+    api.patch_namespace(own_namespace, {"metadata": {"labels": labels}})
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=own_namespace)
     with pytest.raises(kubegrader.ApiError, match="violates PodSecurity") as error:
         cluster.run(script(image, "true"))
     verdict = error.value.verdict

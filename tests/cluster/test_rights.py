@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kubegrader
 import pytest
-import yaml
-from child import Child
-from pods import names, phase, script, until
+from pods import names, script, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,19 +40,6 @@ def test_the_charts_role_is_enough_and_the_operator_is_told_once_what_to_add(
     told = [record for record in caplog.records if "watching pods is forbidden" in record.message]
     assert len(told) == 1
     assert '"list" and "watch" on "pods"' in told[0].message
-
-
-def test_the_role_that_kubegrader_ships_is_enough_for_the_watch(
-    kubeconfig_of: Account, namespace: str, image: str
-) -> None:
-    shipped = Path(kubegrader.__file__).parent / "manifests" / "role.yaml"
-    role, _ = yaml.safe_load_all(shipped.read_text())
-    cluster = kubegrader.Cluster(
-        kubeconfig=kubeconfig_of("shipped", role["rules"]), namespace=namespace
-    )
-    assert cluster.run(script(image, "echo hi")).logs == "hi\n"
-    requests = cluster.requests
-    assert (requests["watch"], requests["list"], requests["get"]) == (1, 1, 0)
 
 
 def test_an_account_that_may_not_create_pods_is_told_what_it_lacks(
@@ -125,28 +109,3 @@ def test_without_patch_and_update_no_run_is_detached_and_it_goes_on(
     told = [record.message for record in caplog.records if "is not detached" in record.message]
     assert len(told) == 1
     assert 'Allow "patch" on "pods"' in told[0]
-
-
-def test_the_role_that_kubegrader_ships_is_enough_for_all_of_the_reaper(
-    kubeconfig_of: Account, namespace: str, image: str, api: CoreV1Api
-) -> None:
-    shipped = Path(kubegrader.__file__).parent / "manifests" / "role.yaml"
-    role, _ = yaml.safe_load_all(shipped.read_text())
-    kubeconfig = kubeconfig_of("shipped-reap", role["rules"])
-    child = Child(
-        'cluster.run(pod("sleep 600"), instance="shipped")', kubeconfig, namespace, image, "left"
-    )
-    # A pod that still changes may be judged, and deleted, more than once.
-    until(lambda: phase(api, namespace, "left") == "Running")
-    child.process.kill()
-    child.ends()
-    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
-    assert [pod.action for pod in cluster.reap(instance="shipped")] == ["deleted"]
-    until(lambda: "left" not in names(api, namespace))
-    # The list of pods, the pod, the list of Leases, and the Lease of the process that is gone.
-    requests = cluster.requests
-    assert (requests["list"], requests["delete"], requests["lease"]) == (1, 1, 2)
-    run = cluster.submit(script(image, "sleep 1", "shipped"), submission="22")
-    assert run.detach()
-    assert cluster.requests["other"] == 1
-    assert cluster.run(script(image, "true", "shipped"), submission="22").phase == "Succeeded"
