@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from ._core import api_request
 from .exceptions import ApiError, KubegraderError
+from .rights import RIGHTS, Right
 from .site_config import Finding
 
 if TYPE_CHECKING:
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
 
     from .cluster import Cluster
 
-_NEEDED = (
-    ("create", "pods", ""),
-    ("get", "pods", ""),
-    ("delete", "pods", ""),
-    ("get", "pods", "log"),
-)
-_BETTER = (("list", "pods", ""), ("watch", "pods", ""))
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -37,7 +31,7 @@ def findings(executor: Any, pod: dict[str, Any]) -> Iterator[Finding]:
     path = f"{pods}?dryRun=All&fieldValidation=Strict"
     try:
         cluster = executor._cluster()  # noqa: SLF001
-        for right in (*_NEEDED, *_BETTER):
+        for right in RIGHTS:
             yield from _right(cluster, namespace, right)
         sent = {"apiVersion": "v1", "kind": "Pod", **pod}
         api_request(cluster, "POST", path, sent)
@@ -53,25 +47,22 @@ def findings(executor: Any, pod: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("error", f"namespace {namespace}: {told}")
 
 
-def _right(cluster: Cluster, namespace: str, right: tuple[str, str, str]) -> Iterator[Finding]:
-    verb, resource, subresource = right
-    attributes = {"namespace": namespace, "verb": verb, "resource": resource}
-    if subresource:
-        attributes["subresource"] = subresource
+def _right(cluster: Cluster, namespace: str, right: Right) -> Iterator[Finding]:
+    if any(_has(cluster, namespace, right, verb) for verb in (right.verb, right.or_verb) if verb):
+        return
+    of = f" of {right.group}" if right.group else ""
+    yield Finding(
+        right.level,
+        f'namespace {namespace}: this account lacks "{right.verb}" on "{right.resource}"{of}; '
+        f"without it {right.cost}",
+    )
+
+
+def _has(cluster: Cluster, namespace: str, right: Right, verb: str) -> bool:
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
+        "spec": {"resourceAttributes": right.attributes(verb, namespace)},
     }
     answer = json.loads(api_request(cluster, "POST", _REVIEWS, body))
-    if answer["status"]["allowed"]:
-        return
-    what = f'"{verb}" on "{resource}{"/" if subresource else ""}{subresource}"'
-    if right in _NEEDED:
-        yield Finding("error", f"namespace {namespace}: this account lacks {what}")
-    else:
-        yield Finding(
-            "warning",
-            f"namespace {namespace}: this account lacks {what}; pods are read again and again "
-            "instead of being watched",
-        )
+    return bool(answer["status"]["allowed"])

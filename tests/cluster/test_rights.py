@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import kubegrader
 import pytest
 from pods import names, script, until
+from shipped import OF_CHART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,15 +15,6 @@ if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
 
     Account = Callable[[str, list[dict[str, Any]]], str]
-
-# The Role of grader-service's Helm chart, 0.12.5.
-CHART = [
-    {
-        "apiGroups": [""],
-        "resources": ["pods", "pods/status", "pods/log"],
-        "verbs": ["get", "create", "update", "delete"],
-    }
-]
 
 
 def test_the_charts_role_is_enough_and_the_operator_is_told_once_what_to_add(
@@ -32,7 +24,7 @@ def test_the_charts_role_is_enough_and_the_operator_is_told_once_what_to_add(
     image: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    cluster = kubegrader.Cluster(kubeconfig=kubeconfig_of("chart", CHART), namespace=namespace)
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig_of("chart", OF_CHART), namespace=namespace)
     for code in (0, 3):
         outcome = cluster.run(script(image, f"echo {code}; exit {code}"))
         assert (outcome.verdict.exit_code, outcome.logs) == (code, f"{code}\n")
@@ -78,7 +70,7 @@ def test_the_charts_role_is_enough_to_detach_and_to_adopt_and_the_lease_is_misse
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "kubegrader")
-    kubeconfig = kubeconfig_of("chart-detach", CHART)
+    kubeconfig = kubeconfig_of("chart-detach", OF_CHART)
     first = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
     run = first.submit(script(image, "sleep 3; echo first", "chart-detach"), submission="20")
     until(lambda: "chart-detach" in names(api, namespace))
