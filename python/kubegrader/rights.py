@@ -66,7 +66,7 @@ RIGHTS = (
     ),
     _leases("get", _UNSEEN),
     _leases("create", _UNSEEN),
-    _leases("update", "the Lease ends after a minute, and others may delete pods that are at work"),
+    _leases("update", _UNSEEN),
     _leases("list", "the Lease of a process that was killed while it had no pods stays"),
     _leases("delete", "the Leases of processes that have ended stay"),
 )

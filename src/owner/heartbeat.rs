@@ -180,8 +180,8 @@ impl Heartbeat {
             State::Held(lease, ..) => Some(lease.as_ref().clone()),
             _ => None,
         };
-        // At most: replace, found to be gone, create; or create, found to be there, read, replace.
-        for _ in 0..4 {
+        // At most: replace, found to be gone, create, replace; or create, found to be there, read, replace.
+        for _ in 0..5 {
             let now = Timestamp::now();
             if let Some(lease) = &mut known {
                 lease.spec.get_or_insert_default().renew_time = Some(MicroTime(now));
@@ -190,6 +190,8 @@ impl Heartbeat {
             let write = |client| async move { self.write(client, known_now, now).await };
             let answer = Box::pin(connection.ask(RETRY, write)).await;
             match answer {
+                // That it may be renewed is known before any pod promises it: one that ends has its pods deleted.
+                Ok(lease) if known.is_none() => known = Some(lease),
                 Ok(lease) => {
                     *state = State::Held(Box::new(lease), Instant::now());
                     return Ok(());
@@ -204,6 +206,10 @@ impl Heartbeat {
                 }
                 Err(Failure::Refused(status)) if status.code == 404 && known.is_some() => {
                     known = None;
+                }
+                Err(Failure::Refused(status)) if status.code == 403 && known.is_some() => {
+                    self.delete(connection).await;
+                    return Err(Failure::Refused(status));
                 }
                 Err(failure) => return Err(failure),
             }
@@ -306,13 +312,17 @@ impl Heartbeat {
                 .is_none_or(|process| process.is_last(self))
             && let Some(connection) = self.connection.upgrade()
         {
-            let leases: Api<Lease> = Api::namespaced(connection.client(), &self.namespace);
-            // What is left behind when this fails harms nobody: no pod promises it.
-            let (name, params) = (self.name(), DeleteParams::default());
-            let deleting = leases.delete(&name, &params);
-            let _ = timeout(ENDING, deleting).await;
+            self.delete(&connection).await;
         }
         self.beats.store(false, Ordering::SeqCst);
         true
+    }
+
+    /// Deletes the Lease. What is left behind when this fails harms nobody: no pod promises it.
+    async fn delete(&self, connection: &Connection) {
+        let leases: Api<Lease> = Api::namespaced(connection.client(), &self.namespace);
+        let (name, params) = (self.name(), DeleteParams::default());
+        let deleting = leases.delete(&name, &params);
+        let _ = timeout(ENDING, deleting).await;
     }
 }

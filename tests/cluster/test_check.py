@@ -88,10 +88,7 @@ COSTS = {
     ),
     ("get", "leases"): ("warning", UNSEEN),
     ("create", "leases"): ("warning", UNSEEN),
-    ("update", "leases"): (
-        "warning",
-        "the Lease ends after a minute, and others may delete pods that are at work",
-    ),
+    ("update", "leases"): ("warning", UNSEEN),
     ("list", "leases"): (
         "warning",
         "the Lease of a process that was killed while it had no pods stays",

@@ -12,10 +12,15 @@ import pytest
 from child import Child
 from kubernetes import client
 from pods import names, script, until
+from shipped import shipped_rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kubegrader.testing import KubeCluster
     from kubernetes.client import CoreV1Api
+
+    Account = Callable[[str, list[dict[str, Any]]], str]
 
 CLAIM = "kubegrader.io/owner-claim"
 
@@ -84,9 +89,26 @@ def test_a_lease_is_shared_by_all_submissions_of_a_process(
     assert {run.wait().phase for run in runs} == {"Succeeded"}
     requests = cluster.requests
     assert (requests["create"], requests["log"], requests["delete"]) == (10, 10, 10)
-    # One create; a renewal every 20 seconds, should this take longer.
-    assert 1 <= requests["lease"] <= 3
+    # Its create, a renewal that shows that it may be renewed, and one every 20 seconds, should this take longer.
+    assert 2 <= requests["lease"] <= 4
     assert (requests["get"], requests["watch"]) == (0, 1)
+
+
+def test_a_lease_that_may_not_be_renewed_is_promised_by_no_pod(
+    kubeconfig_of: Account, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    rules = shipped_rules()
+    (rule,) = (rule for rule in rules if rule["resources"] == ["leases"])
+    rule["verbs"].remove("update")
+    cluster = kubegrader.Cluster(
+        kubeconfig=kubeconfig_of("never-renews", rules), namespace=namespace
+    )
+    run = cluster.submit(script(image, "sleep 5"))
+    [pod] = until(lambda: names(api, namespace))
+    claim = json.loads(api.read_namespaced_pod(pod, namespace).metadata.annotations[CLAIM])
+    assert claim["lease"] is False
+    assert leases(api, namespace) == []
+    assert run.wait().phase == "Succeeded"
 
 
 def test_a_lease_stays_while_any_connection_of_the_process_needs_it(
