@@ -89,7 +89,7 @@ def test_a_lease_is_shared_by_all_submissions_of_a_process(
     assert {run.wait().phase for run in runs} == {"Succeeded"}
     requests = cluster.requests
     assert (requests["create"], requests["log"], requests["delete"]) == (10, 10, 10)
-    # Its create, a renewal that shows that it may be renewed, and one every 20 seconds, should this take longer.
+    # Its create, a renewal that shows that there can be one, and one every 20 seconds.
     assert 2 <= requests["lease"] <= 4
     assert (requests["get"], requests["watch"]) == (0, 1)
 
