@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::adopt::Marked;
+use super::clock::Expired;
 use super::{Place, Run};
 use crate::error::Error;
 use crate::manifest::{annotations, labels};
@@ -55,7 +57,7 @@ impl Detach {
 
 impl Run {
     /// Marks the pod as nobody's, so that no reaper takes it and the next run of its submission does. `None`: that cannot
-    /// be, and the run goes on.
+    /// be, and the run goes on. An API server that does not answer holds up neither a limit nor who cancels the run.
     pub(super) async fn leave(&mut self) -> Option<Error> {
         let problem = if self.options.submission.is_none() {
             "no later run could find it, since the run names no submission".to_owned()
@@ -69,7 +71,12 @@ impl Run {
             });
             let mut pod = PodView::default();
             pod.metadata.uid = Some(self.uid.as_ref().to_owned());
-            match self.mark(&pod, false, &change).await {
+            let marked = tokio::select! {
+                marked = self.mark(&pod, false, &change) => marked,
+                () = self.cancel.cancelled() => return Some(self.cancelled()),
+                () = self.limit() => return self.stays("its time is over"),
+            };
+            match marked {
                 Ok(Marked::Yes(_)) => {
                     self.created = false;
                     return Some(Error::Detached {
@@ -84,6 +91,18 @@ impl Run {
                 Err(error) => error.to_string(),
             }
         };
+        self.stays(&problem)
+    }
+
+    /// Resolves when a limit passes that ends the run.
+    async fn limit(&self) {
+        match self.clock.next() {
+            Some((at, expired)) if expired != Expired::Silence => sleep_until(at).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn stays(&self, problem: &str) -> Option<Error> {
         self.steps
             .warn(&format!("the pod is not detached: {problem}"));
         self.detach.refused.store(true, Ordering::SeqCst);

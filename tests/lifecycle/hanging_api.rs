@@ -13,12 +13,12 @@ use futures::StreamExt;
 use kubegrader::cause::Cause;
 use kubegrader::cluster::Cluster;
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::lifecycle::Stop;
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::support::{PODS, get, patch, without_kubelet};
@@ -68,17 +68,14 @@ fn cluster(embedded: &EmbeddedCluster, hang: Hang) -> Cluster {
 }
 
 async fn run_pod(cluster: &Cluster, options: RunOptions) -> Result<Outcome, Error> {
+    run_until(cluster, options, Stop::default()).await
+}
+
+async fn run_until(cluster: &Cluster, options: RunOptions, stop: Stop) -> Result<Outcome, Error> {
     let pod =
         json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
     let manifest = Manifest::new(pod).unwrap();
-    run(
-        cluster,
-        manifest,
-        options,
-        &Steps::default(),
-        CancellationToken::new(),
-    )
-    .await
+    run(cluster, manifest, options, &Steps::default(), stop).await
 }
 
 async fn pods(embedded: &EmbeddedCluster) -> Vec<Value> {
@@ -191,4 +188,48 @@ async fn a_create_that_hangs_is_given_up_within_a_minute_and_leaves_no_pod() {
         began.elapsed()
     );
     assert_eq!(pods(&embedded).await, Vec::<Value>::new());
+}
+
+/// A run whose pod runs, and that is detached after fifty seconds, which is never answered.
+async fn detached_in_vain(timeout: Option<Duration>, stop: Stop) -> Result<Outcome, Error> {
+    let embedded = without_kubelet();
+    let cluster = cluster(&embedded, Hang::new(Method::PATCH, "/p"));
+    let options = RunOptions {
+        submission: Some("7".to_owned()),
+        timeout,
+        ..RunOptions::default()
+    };
+    let asked = stop.detach.asked.clone();
+    let detaching = async {
+        play(embedded.clone(), "Running", json!({"running": {}})).await;
+        sleep(Duration::from_secs(50)).await;
+        asked.cancel();
+    };
+    let (ended, ()) = tokio::join!(run_until(&cluster, options, stop), detaching);
+    assert_eq!(pods(&embedded).await, Vec::<Value>::new());
+    ended
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detach_that_hangs_holds_up_no_limit() {
+    let began = Instant::now();
+    let limit = Some(Duration::from_secs(60));
+    let outcome = detached_in_vain(limit, Stop::default()).await.unwrap();
+    assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(61), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cancels_a_run_while_its_detach_hangs_is_heard_at_once() {
+    let (began, stop) = (Instant::now(), Stop::default());
+    let cancel = stop.cancel.clone();
+    let cancelling = async {
+        sleep(Duration::from_secs(55)).await;
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(detached_in_vain(None, stop), cancelling);
+    assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(56), "{took:?}");
 }
