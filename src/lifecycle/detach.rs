@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::adopt::Marked;
 use super::clock::Expired;
+use super::observe::LAST_LOOK;
 use super::{Place, Run};
 use crate::error::Error;
 use crate::manifest::{annotations, labels};
@@ -94,10 +95,12 @@ impl Run {
         self.stays(&problem)
     }
 
-    /// Resolves when a limit passes that ends the run.
+    /// Resolves when a limit passes that ends the run; where one has, after the time that a look would have.
     async fn limit(&self) {
         match self.clock.next() {
-            Some((at, expired)) if expired != Expired::Silence => sleep_until(at).await,
+            Some((at, expired)) if expired != Expired::Silence => {
+                sleep_until(at.max(Instant::now() + LAST_LOOK)).await;
+            }
             _ => std::future::pending().await,
         }
     }

@@ -16,7 +16,7 @@ use crate::waiting::{never_started, unfinished_init};
 
 /// The time in which a last look at the pod must be answered, when a limit has passed: if one answer hangs, the next keeps
 /// the limit within a second.
-const LAST_LOOK: Duration = Duration::from_millis(400);
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(400);
 /// The same for every look after two unanswered ones: a server that is only slow is heard.
 const LATER_LOOK: Duration = Duration::from_secs(5);
 /// How long a limit may wait for an API server that does not answer: nobody is blamed for an end that nobody has seen. The
