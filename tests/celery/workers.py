@@ -120,6 +120,11 @@ class Worker:
         """Wait until it listens: a signal that comes earlier meets no handler."""
         until(lambda: self.log.count(" ready.") == self._starts, 120)
 
+    def wait_until_begun_anew(self) -> None:
+        """Wait until it is ready after it has put itself in its own place, as with SIGHUP."""
+        self._starts += 1
+        self.wait_until_ready()
+
     def send(self, submission: int, **options: Any) -> str:
         """Send a grading, and give the task's id."""
         task = self.celery.send_task(TASK, args=[1, 1, submission], **options)
