@@ -32,7 +32,17 @@ except ImportError as error:
         name="grader_service",
     ) from error
 
-from . import database, given, hooks, old_traits, overrides, own_gradebook, planted_git, results
+from . import (
+    database,
+    given,
+    hooks,
+    long_log,
+    old_traits,
+    overrides,
+    own_gradebook,
+    planted_git,
+    results,
+)
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
@@ -215,10 +225,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             return pod.outcome.logs.strip()
         if not pod.is_kept:
             return ""
-        log = self.client.read_namespaced_pod_log(
-            pod.name, pod.namespace, limit_bytes=self.log_limit, _preload_content=False
-        )
-        return str(log.data.decode("utf-8", "replace").strip())
+        return long_log.read(self.client, pod, self.log_limit).strip()
 
     def _delete_pod(self, pod: GraderPod) -> None:
         """Delete a pod that has ended; an override is called in place of the core."""

@@ -1,19 +1,64 @@
-"""Nothing that a notebook printed gets into the service's log, unless it logs at debug."""
+"""What a pod printed: the student reads it, the service's log does not have it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from kubegrader.demo.course import SUBMISSIONS
-from kubegrader.executor import KubeAutogradeExecutor
+from kubegrader.executor import GraderPod, KubeAutogradeExecutor
 
 if TYPE_CHECKING:
-    import pytest
     from kubegrader.demo.site import Site
+    from kubegrader.testing import KubeCluster
     from program import Program
+    from service import Service
     from traitlets.config import Config
 
 FORGED = "2026-11-28 CRITICAL forged"
+
+
+THREE_THOUSAND_LINES = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done"
+BESIDE = {"name": "beside", "image": "busybox", "command": ["true"]}
+
+
+class OwnLog(KubeAutogradeExecutor):
+    """A site that asks for the log itself, and for the pod that is kept for that."""
+
+    def _get_pod_logs(self, pod: GraderPod) -> str:
+        assert pod.is_kept
+        return super()._get_pod_logs(pod)
+
+
+@pytest.mark.parametrize("class_", [KubeAutogradeExecutor, OwnLog])
+@pytest.mark.parametrize("beside", [[], [BESIDE]], ids=["alone", "two containers"])
+def test_of_a_long_log_the_student_reads_the_beginning_and_the_end(
+    service: Service,
+    settings: Config,
+    prepared: Program,
+    kube_cluster: KubeCluster,
+    class_: type[KubeAutogradeExecutor],
+    beside: list[dict[str, Any]],
+) -> None:
+    prepared.use(settings, f"leave_results; {THREE_THOUSAND_LINES}")
+    settings.KubeAutogradeExecutor.log_limit = 2000
+    settings.KubeAutogradeExecutor.pre_spawn_hook = partial(add, beside)
+    service.executor_class = class_
+    [graded] = service.grade(service.submit(SUBMISSIONS[0].notebook(service.site.course)))
+    assert (graded.status, graded.score) == ("automatically_graded", 3.0)
+    # 28890 bytes: 1000 of the beginning and 1000 of the end, without the lines that were cut.
+    assert graded.log.splitlines() == [
+        *(f"line {number}" for number in range(123)),
+        "[... 26903 bytes of the log are left out here ...]",
+        *(f"line {number}" for number in range(2901, 3000)),
+    ]
+    assert kube_cluster.leftovers() == []
+
+
+def add(containers: list[dict[str, Any]], _lecture: Any, _assignment: Any, pod: Any) -> Any:
+    pod.spec.containers += containers
+    return pod
 
 
 def test_the_last_words_of_a_pod_that_failed_are_not_logged(
