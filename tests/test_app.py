@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import kubegrader
 import pytest
 import yaml
+from kubegrader.app import executor_classes
+from kubegrader.releases import INSTALLED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,15 +99,81 @@ def test_a_task_that_there_is_not_is_refused() -> None:
     )
 
 
-TRAITS = ("volume", "mem_limit", "security", "queue_name", "default_image_name", "tolerations")
+TRAITS = {
+    "KubeAutogradeExecutor": [
+        "annotations",
+        "base_input_path",
+        "base_output_path",
+        "convert_executable",
+        "cpu_guarantee",
+        "cpu_limit",
+        "default_cell_timeout",
+        "default_image_name",
+        "extra_annotations",
+        "extra_container_config",
+        "extra_labels",
+        "extra_pod_config",
+        "extra_volume_mounts",
+        "extra_volumes",
+        "fs_gid",
+        "git_executable",
+        "image_config_path",
+        "image_pull_policy",
+        "image_pull_secrets",
+        "kube_context",
+        "kubeconfig",
+        "labels",
+        "log_limit",
+        "max_attempts",
+        "max_cell_timeout",
+        "max_grading_time",
+        "max_pods",
+        "max_pods_in_namespace",
+        "mem_guarantee",
+        "mem_limit",
+        "min_cell_timeout",
+        "namespace",
+        "node_selector",
+        "pre_spawn_hook",
+        "priority_class_name",
+        "queue_name",
+        "relative_input_path",
+        "relative_output_path",
+        "resolve_image_name",
+        "resolve_node_selector",
+        "security",
+        "service_account",
+        "start_timeout",
+        "timeout_func",
+        "tolerations",
+        "uid",
+        "volume",
+        "volume_mounts",
+        "volumes",
+    ],
+    "GraderPod": ["max_grading_time", "poll_interval"],
+}
+SINCE_0_10 = ["cell_timeout", "git_manager_class"]
+
+
+def traits() -> dict[str, list[str]]:
+    """What a site's config may say, with the installed release."""
+    newer = SINCE_0_10 if INSTALLED.number >= (0, 10, 0) else []
+    return {**TRAITS, "KubeAutogradeExecutor": sorted([*TRAITS["KubeAutogradeExecutor"], *newer])}
+
+
+def test_the_classes_have_these_traits_and_no_others() -> None:
+    found = {one.__name__: one.class_trait_names(config=True) for one in executor_classes()}
+    assert {name: sorted(names) for name, names in found.items()} == traits()
 
 
 def test_help_all_and_the_generated_config_list_every_trait_of_the_executor() -> None:
     help_all = run("--help-all").stdout
     config = run("--generate-config").stdout
-    for trait in TRAITS:
-        assert f"--KubeAutogradeExecutor.{trait}=" in help_all
-        assert f"# c.KubeAutogradeExecutor.{trait} = " in config
+    for section, names in traits().items():
+        for name in names:
+            assert f"\n--{section}.{name}=" in help_all
+            assert f"\n# c.{section}.{name} = " in config
     assert "# c.GraderPod.max_grading_time = 3600" in config
     assert "# c.KubeAutogradeExecutor.image_pull_secrets = None" in config
     assert "Undefined" not in config + help_all
@@ -172,11 +240,6 @@ def test_check_prints_the_pod_of_a_site_that_has_nothing_to_mend(path: Path) -> 
         ("c.KubeAutogradExecutor.uid = 5", "did you mean c.KubeAutogradeExecutor?"),
         ("c.KubeAutogradeExecutor.poll_interval = 5", "is no trait; use c.GraderPod.poll_interval"),
         (
-            "c.KubeAutogradeExecutor.default_image_name = lambda l, a: 'x:1'",
-            "it works, and better is resolve_image_name",
-        ),
-        ("c.KubeAutogradeExecutor.volumes = []", "better is volume and extra_volumes"),
-        (
             "c.KubeAutogradeExecutor.extra_pod_config = {'node_selector': {}}",
             "replaces nodeSelector as a whole",
         ),
@@ -200,6 +263,80 @@ def test_check_warns(check: Check, line: str, told: str) -> None:
     assert told in done.stderr
     assert done.stderr.endswith("0 errors, 1 warnings\n")
     assert check(f"{GOOD}{line}\n", strict=True).returncode == 1
+
+
+FOLDER = "'/var/lib/grader-service/convert'"
+"""Below the service's own folder, as it is where the config does not say."""
+
+
+@pytest.mark.parametrize(
+    ("trait", "last", "instead"),
+    [
+        (f"base_input_path = {FOLDER}", "0.1.11", "relative_input_path (below grader_service_dir)"),
+        (
+            f"base_output_path = {FOLDER}",
+            "0.1.11",
+            "relative_output_path (below grader_service_dir)",
+        ),
+        ("volumes = []", "0.1.11", "volume and extra_volumes"),
+        ("volume_mounts = []", "0.1.11", "extra_volume_mounts"),
+        (
+            "default_image_name = lambda lecture, assignment: 'x:1'",
+            "0.2.1",
+            "resolve_image_name or pre_spawn_hook",
+        ),
+        ("git_executable = 'git'", "0.9.2", "c.GitSubmissionManager.git_executable"),
+        (
+            "timeout_func = lambda lecture: 9",
+            "0.9.2",
+            "default_cell_timeout, or the assignment's own setting",
+        ),
+        ("image_config_path = None", "0.12.3", "pre_spawn_hook"),
+        (
+            "resolve_image_name = lambda lecture, assignment: 'x:1'",
+            "0.12.3",
+            "pre_spawn_hook",
+        ),
+        (
+            "resolve_node_selector = lambda lecture: {'disk': 'ssd'}",
+            "0.12.3",
+            "node_selector or pre_spawn_hook",
+        ),
+    ],
+)
+def test_check_says_what_to_write_instead_of_a_trait_that_the_installed_release_has_no_more(
+    check: Check, trait: str, last: str, instead: str
+) -> None:
+    done = check(f"{GOOD}c.KubeAutogradeExecutor.{trait}\n")
+    name = trait.partition(" ")[0]
+    warning = (
+        f"warning: c.KubeAutogradeExecutor.{name} is not of grader-service {INSTALLED.version}; "
+        f"it works, and better is {instead}\n"
+    )
+    is_of_it = INSTALLED.number <= tuple(map(int, last.split(".")))
+    told = "0 errors, 0 warnings\n" if is_of_it else f"{warning}0 errors, 1 warnings\n"
+    assert (done.returncode, done.stderr) == (0, told)
+
+
+@pytest.mark.parametrize(("trait", "value"), [("min_cell_timeout", 60), ("max_cell_timeout", 600)])
+def test_check_warns_of_a_bound_of_timeouts_that_assignments_do_not_have(
+    check: Check, trait: str, value: int
+) -> None:
+    done = check(f"{GOOD}c.KubeAutogradeExecutor.{trait} = {value}\n")
+    warning = (
+        f"warning: c.KubeAutogradeExecutor.{trait} does nothing with grader-service "
+        f"{INSTALLED.version}, whose assignments have no timeout of their own\n"
+    )
+    has_them = INSTALLED.number >= (0, 10, 0)
+    told = "0 errors, 0 warnings\n" if has_them else f"{warning}0 errors, 1 warnings\n"
+    assert (done.returncode, done.stderr) == (0, told)
+
+
+def test_check_warns_of_the_timeout_that_the_service_sets_itself(check: Check) -> None:
+    done = check(f"{GOOD}c.KubeAutogradeExecutor.cell_timeout = 60\n")
+    told = "does nothing; use default_cell_timeout"
+    warning = f"warning: c.KubeAutogradeExecutor.cell_timeout {told}\n0 errors, 1 warnings\n"
+    assert (done.returncode, done.stderr) == (0, warning)
 
 
 @pytest.mark.parametrize(

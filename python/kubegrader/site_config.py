@@ -110,7 +110,9 @@ def _of_section(config: Config, section: str, owner: type[Any]) -> Iterator[Find
     for name in sorted(config[section]):
         full = f"c.{section}.{name}"
         instead = old_traits.replacement(name)
-        if name not in known:
+        if name == "cell_timeout":
+            yield Finding("warning", f"{full} does nothing; use default_cell_timeout")
+        elif name not in known:
             if name in _ELSEWHERE:
                 yield Finding("warning", f"{full} is no trait; use {_ELSEWHERE[name]}")
                 continue
@@ -123,8 +125,6 @@ def _of_section(config: Config, section: str, owner: type[Any]) -> Iterator[Find
                 f"{full} is not of grader-service {INSTALLED.version}; it works, and better is "
                 f"{instead}",
             )
-        elif name == "cell_timeout":
-            yield Finding("warning", f"{full} does nothing; use default_cell_timeout")
         elif name in {"min_cell_timeout", "max_cell_timeout"} and not INSTALLED.has_cell_timeout:
             yield Finding(
                 "warning",
