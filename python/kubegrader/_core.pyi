@@ -527,6 +527,13 @@ def no_notebook(expected: list[str]) -> Verdict:
 def no_results(output_path: str) -> Verdict:
     """Give the verdict on a pod that succeeded and left no graded notebook in a folder."""
 
+def kept_log(chunks: Iterable[bytes], limit: int) -> str:
+    """Give what is kept of a log that comes in these chunks: at most `limit` bytes.
+
+    Half of them are from its beginning; a line in the middle says how many bytes are left out.
+    Bytes that are not UTF-8 become U+FFFD. No more than that and one chunk is in memory at a time.
+    """
+
 def api_request(
     cluster: Cluster, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> str:

@@ -36,7 +36,7 @@ from . import (
     database,
     given,
     hooks,
-    long_log,
+    kept_log,
     old_traits,
     overrides,
     own_gradebook,
@@ -225,7 +225,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             return pod.outcome.logs.strip()
         if not pod.is_kept:
             return ""
-        return long_log.read(self.client, pod, self.log_limit).strip()
+        return kept_log.read(self.client, pod, self.log_limit).strip()
 
     def _delete_pod(self, pod: GraderPod) -> None:
         """Delete a pod that has ended; an override is called in place of the core."""

@@ -8,6 +8,7 @@ mod ending;
 mod errors;
 mod faults;
 mod green;
+mod kept_log;
 mod log;
 mod outcome;
 mod pickled;
@@ -31,6 +32,8 @@ mod _core {
     use super::ending::PyBell;
     #[pymodule_export]
     use super::faults::PyFaults;
+    #[pymodule_export]
+    use super::kept_log::kept_log;
     #[pymodule_export]
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
     #[pymodule_export]

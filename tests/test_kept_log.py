@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from kubegrader.long_log import text
+from kubegrader._core import kept_log
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from kubegrader.long_log import text
 def test_half_of_what_is_kept_is_from_the_beginning_and_half_from_the_end(
     chunks: list[bytes], kept: str
 ) -> None:
-    assert text(chunks, 10) == kept
+    assert kept_log(chunks, 10) == kept
 
 
 def test_a_log_of_64_mebibytes_takes_no_more_memory_than_what_is_kept() -> None:
     chunk = b"x" * 65536
     tracemalloc.start()
     try:
-        kept = text((chunk for _ in range(1024)), 100_000)
+        kept = kept_log((chunk for _ in range(1024)), 100_000)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
