@@ -26,6 +26,7 @@ __all__ = [
     "completed",
     "configured_image",
     "default_image",
+    "kept_log",
     "kubeconfig_with_namespace",
     "no_notebook",
     "no_results",
