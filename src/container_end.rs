@@ -1,27 +1,27 @@
 //! What the end of one container is called, and told to staff.
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
+use crate::status_view::{ContainerStatus, Terminated};
 
 use crate::cause::Cause;
 use crate::verdict::with_message;
 
 /// The end of a container that has ended.
-pub(crate) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+pub(crate) fn terminated(status: &ContainerStatus) -> Option<&Terminated> {
     status.state.as_ref()?.terminated.as_ref()
 }
 
 /// The end before the present state of a container that was started again, or is to be.
-pub(crate) fn terminated_before(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+pub(crate) fn terminated_before(status: &ContainerStatus) -> Option<&Terminated> {
     status.last_state.as_ref()?.terminated.as_ref()
 }
 
 /// Whether a process of the container was killed for want of memory.
-pub(crate) fn is_oom(end: &ContainerStateTerminated) -> bool {
+pub(crate) fn is_oom(end: &Terminated) -> bool {
     end.reason.as_deref() == Some("OOMKilled")
 }
 
 /// What the end of one container is called.
-pub(crate) fn ended_with(is_init: bool, end: &ContainerStateTerminated) -> Cause {
+pub(crate) fn ended_with(is_init: bool, end: &Terminated) -> Cause {
     match end.reason.as_deref().unwrap_or_default() {
         "OOMKilled" if is_init => Cause::InitOomKilled,
         "OOMKilled" => Cause::OomKilled,
@@ -36,11 +36,7 @@ pub(crate) fn ended_with(is_init: bool, end: &ContainerStateTerminated) -> Cause
 }
 
 /// One line about an end: which container, its exit code, and Kubernetes' words.
-pub(crate) fn container_text(
-    is_init: bool,
-    status: &ContainerStatus,
-    end: &ContainerStateTerminated,
-) -> String {
+pub(crate) fn container_text(is_init: bool, status: &ContainerStatus, end: &Terminated) -> String {
     let kind = if is_init {
         "init container"
     } else {

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::core::NamespaceResourceScope as Namespaced;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use crate::status_view::{Condition, ContainerState, ContainerStatus, StatusView};
 
 /// A Pod without what does not change after its create.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -22,9 +23,9 @@ pub struct PodView {
     /// Where it runs.
     #[serde(default)]
     pub spec: SpecView,
-    /// All of the status.
+    /// How it is.
     #[serde(default)]
-    pub status: PodStatus,
+    pub status: StatusView,
 }
 
 /// The fields of a Pod's `spec` that its fate hangs on.
@@ -145,10 +146,7 @@ impl PodView {
     /// The statuses of the containers proper.
     #[must_use]
     pub fn containers(&self) -> &[ContainerStatus] {
-        self.status
-            .container_statuses
-            .as_deref()
-            .unwrap_or_default()
+        &self.status.container_statuses
     }
 
     /// The statuses of the init containers that have to end before the containers proper begin.
@@ -171,19 +169,14 @@ impl PodView {
     /// The statuses of the init containers, sidecars among them.
     #[must_use]
     pub fn init_containers(&self) -> &[ContainerStatus] {
-        self.status
-            .init_container_statuses
-            .as_deref()
-            .unwrap_or_default()
+        &self.status.init_container_statuses
     }
 
     /// A condition by its type, if its status is `status` (`True`, `False` or `Unknown`).
     #[must_use]
-    pub fn condition(&self, type_: &str, status: &str) -> Option<&PodCondition> {
-        let conditions = self.status.conditions.as_deref().unwrap_or_default();
-        conditions
-            .iter()
-            .find(|condition| condition.type_ == type_ && condition.status == status)
+    pub fn condition(&self, type_: &str, status: &str) -> Option<&Condition> {
+        let mut conditions = self.status.conditions.iter();
+        conditions.find(|condition| condition.r#type == type_ && condition.status == status)
     }
 
     /// Whether the kubelet has mounted the volumes and made the sandbox. Before Kubernetes 1.29 no pod says so.

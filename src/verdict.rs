@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
+use crate::status_view::{ContainerState, ContainerStatus};
 
 use serde::{Deserialize, Serialize};
 

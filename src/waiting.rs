@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ContainerStatus;
+use crate::status_view::ContainerStatus;
 
 use crate::cause::Cause;
 use crate::container_end::{container_text, ended_with, terminated, terminated_before};

@@ -157,7 +157,7 @@ impl Outcome {
                 pod["metadata"]["namespace"] = json!(namespace);
             }
             pod["metadata"]["resourceVersion"] = json!(last.metadata.resource_version);
-            pod["status"] = json!(last.status);
+            pod["status"] = last.status.to_value();
             if let Some(node) = &last.spec.node_name {
                 pod["spec"]["nodeName"] = json!(node);
             }
