@@ -46,11 +46,18 @@ class Rescue:
         self._timer.join()
 
 
-def pod_that_runs(cluster: KubeCluster) -> str:
-    """Wait until a pod runs, and name it."""
+def pods_that_run(cluster: KubeCluster, count: int) -> list[str]:
+    """Wait until so many pods run, and name them."""
 
     def running() -> list[str]:
         pods = cluster.pods()
-        return [one["metadata"]["name"] for one in pods if one["status"]["phase"] == "Running"]
+        names = [one["metadata"]["name"] for one in pods if one["status"]["phase"] == "Running"]
+        return names if len(names) >= count else []
 
-    return str(until(running)[0])
+    named: list[str] = until(running)
+    return named
+
+
+def pod_that_runs(cluster: KubeCluster) -> str:
+    """Wait until a pod runs, and name it."""
+    return pods_that_run(cluster, 1)[0]

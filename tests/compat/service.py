@@ -7,6 +7,7 @@ is called as the service's handler calls it, and celery runs it in this process.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from grader_service.handlers.base_handler import RequestHandlerConfig
@@ -43,6 +44,15 @@ class Service:
         else:
             self._tasks(submissions)
         return [self.read(number) for number in submissions]
+
+    def grade_together(self, *submissions: int) -> list[Graded]:
+        """Do as `grade`, all at once as a worker's threads do; five at once up to 0.4.2."""
+        if is_async():
+            return self.grade(*submissions)
+        # Neither may be made by several threads at once.
+        assert celery_app(self.site).sessionmaker is not None
+        with ThreadPoolExecutor(len(submissions), initializer=_loop_of_the_thread) as pool:
+            return [graded for [graded] in pool.map(self.grade, submissions)]
 
     def read(self, submission: int) -> Graded:
         """Read how a submission stands, with the executor that was made for it."""
@@ -97,7 +107,14 @@ class Service:
 
         RequestHandlerConfig.instance().autograde_executor_class = Remembered
         for number in submissions:
-            autograde_task.delay(LECTURE, ASSIGNMENT, number).get()
+            done = autograde_task.delay(LECTURE, ASSIGNMENT, number)
+            # celery thinks of one thread alone: another one's task would forbid it.
+            done.get(disable_sync_subtasks=False)
+
+
+def _loop_of_the_thread() -> None:
+    """Upstream's executor of 0.5.0 wants one."""
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def celery_app(site: Site) -> Any:

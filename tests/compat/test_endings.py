@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from kubegrader.demo.course import LONGEST, SUBMISSIONS, TOTAL, DemoSubmission, Expected
 
 if TYPE_CHECKING:
-    import pytest
     from kubegrader import EmbeddedCluster
     from kubegrader.testing import KubeCluster
     from program import Program
@@ -43,6 +43,18 @@ def test_submissions_get_their_points(service: Service, kube_cluster: KubeCluste
     for one in graded:
         assert "Converting notebook" in one.log
     assert kube_cluster.pods() == []
+
+
+# Older releases pass the name to git within a command line of their own.
+@pytest.mark.releases("0.10.0", "0.12.5")
+def test_a_user_name_with_quotes_and_a_command_is_a_name(
+    service: Service, settings: Config, prepared: Program
+) -> None:
+    prepared.use(settings)
+    name = """a"b'; touch $HOME/of-a-name; `id`"""
+    [graded] = service.grade(service.submit(notebook(service, "right"), name))
+    assert (graded.status, graded.score) == ("automatically_graded", 3.0), graded.log
+    assert graded.username == name
 
 
 def test_an_endless_notebook_has_no_grade_and_the_log_says_why(

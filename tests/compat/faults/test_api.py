@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import kubegrader
 import pytest
-from beside import beside, pod_that_runs
+from beside import beside, pods_that_run
+from kubegrader.demo.course import SUBMISSIONS
+from kubegrader.demo.generation import is_async
 from losses import LOST
 from pods import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kubegrader import EmbeddedCluster, Faults
     from kubegrader.testing import KubeCluster
     from program import Program
@@ -83,23 +87,31 @@ def test_what_is_forbidden_after_the_end_costs_no_grade(
 
 
 @pytest.mark.fault(23, "0.3.0", "0.12.5", fails=LOST)
-def test_three_seconds_without_an_api_server_cost_no_grade(
+def test_three_seconds_without_an_api_server_cost_none_of_the_gradings_in_flight_its_grade(
     service: Service,
-    submission: int,
     kube_cluster: KubeCluster,
     kube_stages: EmbeddedCluster,
     program: Program,
     settings: Config,
+    tmp_path: Path,
 ) -> None:
-    program.use(settings, "leave_results; sleep 2")
+    at_once = 5 if is_async() else 15
+    notebook = SUBMISSIONS[0].notebook(service.site.course)
+    submissions = [service.submit(notebook, f"student-{number}") for number in range(at_once)]
+    away = tmp_path / "away"
+    # They end a second after the API server has gone.
+    wait = f"while [ ! -e {away} ]; do sleep 0.2; done; sleep 1"
+    program.use(settings, f"leave_results; {wait}")
 
     def outage() -> None:
-        pod_that_runs(kube_cluster)
+        pods_that_run(kube_cluster, at_once)
+        away.touch()
         kube_stages.restart(downtime=3.0)
         until(partial(answers, kube_cluster))
 
     with beside(outage):
-        [graded] = service.grade(submission)
-    assert graded.status == "automatically_graded"
-    assert graded.score == 3.0
+        graded = service.grade_together(*submissions)
+    for one in graded:
+        assert one.status == "automatically_graded"
+        assert one.score == 3.0
     until(lambda: kube_cluster.pods() == [])

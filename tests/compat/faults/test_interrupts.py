@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from beside import beside, pod_that_runs
+from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.demo.generation import run_alone
 from losses import LOST
 from pods import until
@@ -61,18 +62,39 @@ def test_a_signal_from_celery_leaves_no_pod(
     assert kube_cluster.leftovers() == []
 
 
+def kill_while_it_grades(service: Service, submission: int, cluster: KubeCluster) -> str:
+    """Grade in a process that is killed when the pod runs, as at a hard limit; names the pod."""
+    child = os.fork()
+    if child == 0:
+        service.grade(submission)
+        os._exit(1)
+    name = pod_that_runs(cluster)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return name
+
+
+@pytest.mark.fault(22, "0.3.0", "0.12.5", fails="not within")
+def test_the_pod_of_a_process_that_was_killed_is_deleted_by_the_one_that_grades_next(
+    service: Service, submission: int, kube_cluster: KubeCluster, program: Program, settings: Config
+) -> None:
+    program.use(settings, "exec sleep 600")
+    kill_while_it_grades(service, submission, kube_cluster)
+    program.use(settings)
+    another = service.submit(SUBMISSIONS[0].notebook(service.site.course), "grace")
+    [graded] = service.grade(another)
+    assert graded.status == "automatically_graded"
+    # Ten seconds after its first grading has begun.
+    until(lambda: kube_cluster.leftovers() == [], 20)
+    assert service.read(submission).status == "pending"
+
+
 @pytest.mark.fault(14, "0.3.0", "0.12.5", fails=LOST)
 def test_a_submission_whose_grading_was_killed_can_be_graded_again(
     service: Service, submission: int, kube_cluster: KubeCluster, program: Program, settings: Config
 ) -> None:
     program.use(settings, "exec sleep 600")
-    child = os.fork()
-    if child == 0:
-        service.grade(submission)
-        os._exit(1)
-    name = pod_that_runs(kube_cluster)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    name = kill_while_it_grades(service, submission, kube_cluster)
     program.use(settings)
     assert kube_cluster.leftovers() == [name]
     [graded] = service.grade(submission)
