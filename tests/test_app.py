@@ -240,6 +240,14 @@ def test_check_prints_the_pod_of_a_site_that_has_nothing_to_mend(path: Path) -> 
         ("c.KubeAutogradExecutor.uid = 5", "did you mean c.KubeAutogradeExecutor?"),
         ("c.KubeAutogradeExecutor.poll_interval = 5", "is no trait; use c.GraderPod.poll_interval"),
         (
+            "c.KubeAutogradeExecutor.cell_timeout = 360",
+            "cell_timeout does nothing: no release of grader-service goes by it",
+        ),
+        (
+            "import os; os.environ['GRADER_AUTOGRADE_IN_PATH'] = '/var/lib/grader-service/in'",
+            "it works all the same. Instead, write relative_input_path",
+        ),
+        (
             "c.KubeAutogradeExecutor.extra_pod_config = {'node_selector': {}}",
             "replaces nodeSelector as a whole",
         ),
@@ -257,7 +265,8 @@ def test_check_prints_the_pod_of_a_site_that_has_nothing_to_mend(path: Path) -> 
         ),
     ],
 )
-def test_check_warns(check: Check, line: str, told: str) -> None:
+def test_check_warns(check: Check, monkeypatch: pytest.MonkeyPatch, line: str, told: str) -> None:
+    monkeypatch.setenv("GRADER_AUTOGRADE_IN_PATH", "")  # put back what a config sets
     done = check(f"{GOOD}{line}\n")
     assert done.returncode == 0
     assert told in done.stderr
@@ -318,25 +327,17 @@ def test_check_says_what_to_write_instead_of_a_trait_that_the_installed_release_
     assert (done.returncode, done.stderr) == (0, told)
 
 
-@pytest.mark.parametrize(("trait", "value"), [("min_cell_timeout", 60), ("max_cell_timeout", 600)])
-def test_check_warns_of_a_bound_of_timeouts_that_assignments_do_not_have(
-    check: Check, trait: str, value: int
+def test_check_warns_of_newer_traits_that_the_installed_release_has_no_use_for(
+    check: Check,
 ) -> None:
-    done = check(f"{GOOD}c.KubeAutogradeExecutor.{trait} = {value}\n")
-    warning = (
-        f"warning: c.KubeAutogradeExecutor.{trait} does nothing with grader-service "
-        f"{INSTALLED.version}, whose assignments have no timeout of their own\n"
-    )
-    has_them = INSTALLED.number >= (0, 10, 0)
-    told = "0 errors, 0 warnings\n" if has_them else f"{warning}0 errors, 1 warnings\n"
-    assert (done.returncode, done.stderr) == (0, told)
-
-
-def test_check_warns_of_the_timeout_that_the_service_sets_itself(check: Check) -> None:
-    done = check(f"{GOOD}c.KubeAutogradeExecutor.cell_timeout = 60\n")
-    told = "does nothing; use default_cell_timeout"
-    warning = f"warning: c.KubeAutogradeExecutor.cell_timeout {told}\n0 errors, 1 warnings\n"
-    assert (done.returncode, done.stderr) == (0, warning)
+    lines = ("git_manager_class = 'site.Git'", "min_cell_timeout = 20", "max_cell_timeout = 600")
+    if INSTALLED.number >= (0, 10):
+        lines = lines[1:]
+    done = check(GOOD + "".join(f"c.KubeAutogradeExecutor.{line}\n" for line in lines))
+    told = () if INSTALLED.number >= (0, 10) else ("git_manager", "max_cell", "min_cell")
+    assert all(f"c.KubeAutogradeExecutor.{name}" in done.stderr for name in told)
+    assert done.stderr.count(" does nothing: ") == len(told)
+    assert done.stderr.endswith(f"0 errors, {len(told)} warnings\n")
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,11 @@ class CheckApp(CommandLineApp):
 
     def _pod(self, config: Config, class_: type[Any]) -> tuple[Any, Any, list[Finding]]:
         """Make the pod of a submission that nobody has handed in."""
-        from . import hooks, invented, old_traits
+        from . import hooks, invented, trait_notices
         from .executor import GraderPod
         from .site_config import Finding
 
-        old_traits.be_quiet()
+        trait_notices.be_quiet()
         heard = _Heard()
         section = config.get("GraderService", {})
         folder = section.get("grader_service_dir")

@@ -42,6 +42,7 @@ from . import (
     own_gradebook,
     planted_git,
     results,
+    trait_notices,
 )
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
@@ -86,9 +87,9 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         try:
             super().__init__(grader_service_dir, submission, **kwargs)
             self.lecture = self.assignment.lecture
-            if old_traits.is_set(self, "git_executable") and hasattr(self, "git_manager"):
+            if trait_notices.is_set(self, "git_executable") and hasattr(self, "git_manager"):
                 self.git_manager.git_executable = self.git_executable
-            old_traits.tell(self)
+            trait_notices.tell(self)
         except Exception as error:
             self._record_misconfigured(submission, error)
             raise

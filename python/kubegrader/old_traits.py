@@ -10,51 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader_service.autograding.local_grader import LocalAutogradeExecutor
+from traitlets import Any as AnyTrait
 from traitlets import Callable, HasTraits, List, Unicode
 
 from .exceptions import InvalidPodError
 from .number_traits import WholeNumber
 from .releases import INSTALLED
+from .trait_notices import FOLDER_VARIABLES, is_set, is_written, replacement, tell_once
 
 if TYPE_CHECKING:
     from .executor import KubeAutogradeExecutor
-
-REPLACED = {
-    "base_input_path": "relative_input_path (below grader_service_dir)",
-    "base_output_path": "relative_output_path (below grader_service_dir)",
-    "default_image_name": "resolve_image_name or pre_spawn_hook",
-    "git_executable": "c.GitSubmissionManager.git_executable",
-    "image_config_path": "pre_spawn_hook",
-    "resolve_image_name": "pre_spawn_hook",
-    "resolve_node_selector": "node_selector or pre_spawn_hook",
-    "timeout_func": "default_cell_timeout, or the assignment's own setting",
-    "volume_mounts": "extra_volume_mounts",
-    "volumes": "volume and extra_volumes",
-}
-"""What to write instead of a trait of an older release."""
-
-_UNTIL = {
-    "base_input_path": (0, 1, 11),
-    "base_output_path": (0, 1, 11),
-    "default_image_name": (0, 2, 1),
-    "git_executable": (0, 9, 99),
-    "image_config_path": (0, 12, 3),
-    "resolve_image_name": (0, 12, 3),
-    "resolve_node_selector": (0, 12, 3),
-    "timeout_func": (0, 9, 99),
-    "volume_mounts": (0, 1, 11),
-    "volumes": (0, 1, 11),
-}
-"""The last release that has the trait."""
-
-_told: set[str] = set()
-"""The traits of which this process's log has told already."""
-
-
-def replacement(name: str) -> str | None:
-    """Say what to write instead of a trait; None where the installed release has it itself."""
-    until = _UNTIL.get(name)
-    return None if until is None or INSTALLED.number <= until else REPLACED[name]
 
 
 def _is_missing(name: str) -> bool:
@@ -138,7 +103,22 @@ class OldTraits(HasTraits):
             """,
         ).tag(config=True)
 
+    if _is_missing("git_manager_class"):
+        git_manager_class = AnyTrait(
+            None,
+            help="What runs git, from grader-service 0.10.0 on. Older ones do it by themselves.",
+        ).tag(config=True)
+
     if _is_missing("default_cell_timeout"):
+        cell_timeout = WholeNumber(
+            None,
+            allow_none=True,
+            help="""
+            Does nothing with any release: grader-service from 0.10.0 on overwrites it.
+
+            Instead: `default_cell_timeout`.
+            """,
+        ).tag(config=True)
         default_cell_timeout = WholeNumber(
             None,
             allow_none=True,
@@ -164,43 +144,41 @@ class OldTraits(HasTraits):
         ).tag(config=True)
 
 
-def tell(executor: KubeAutogradeExecutor) -> None:
-    """Log a line for each trait that the installed release no longer has: once for each trait."""
-    for name in REPLACED:
-        instead = replacement(name)
-        if instead is None or name in _told or not is_set(executor, name):
-            continue
-        _told.add(name)
-        executor.log.warning(
-            "%s.%s is not of grader-service %s; it works all the same. Instead, write %s",
-            type(executor).__name__,
-            name,
-            INSTALLED.version,
-            instead,
-        )
-
-
-def be_quiet() -> None:
-    """Log no such line: somebody else tells of the traits."""
-    _told.update(REPLACED)
-
-
-def is_set(executor: KubeAutogradeExecutor, name: str) -> bool:
-    """Tell whether a site has set a trait."""
-    trait = executor.traits().get(name)
-    if trait is None or not executor.trait_has_value(name):
-        return False
-    value = getattr(executor, name)
-    return bool(value) and value != trait.default()
-
-
 def folder(executor: KubeAutogradeExecutor, way: str) -> str | None:
     """Give the folder of all inputs or outputs where a trait of another release names it."""
     if INSTALLED.has_base_paths:
         relative: str | None = getattr(executor, f"relative_{way}_path", None)
         return None if not relative else os.path.join(executor.grader_service_dir, relative)  # noqa: PTH118
     base: str | None = getattr(executor, f"base_{way}_path", None)
-    return base or None
+    return base or _folder_of_environment(executor, way)
+
+
+def _folder_of_environment(executor: KubeAutogradeExecutor, way: str) -> str | None:
+    """Give the folder that a variable names, which up to 0.1.11 is the trait's default.
+
+    The installed release does not read it, and it may have been left over: it counts where the pod
+    has that folder, and where the site has not named one otherwise.
+    """
+    variable, newer = FOLDER_VARIABLES[way], f"relative_{way}_path"
+    named = os.environ.get(variable)
+    if not named:
+        return None
+    is_mounted = (executor.volumes and not executor.volume) or not _is_outside(executor, named)
+    if is_written(executor, newer):
+        why = f"{newer} is set"
+    elif not is_mounted:
+        why = f"{named} is not below grader_service_dir, {executor.grader_service_dir}"
+    else:
+        works = f"is not of grader-service {INSTALLED.version}; it works all the same"
+        tell_once(executor, variable, f"${variable} {works}. Instead, write {newer}")
+        return named
+    tell_once(executor, variable, f"${variable} does nothing: {why}")
+    return None
+
+
+def _is_outside(executor: KubeAutogradeExecutor, path: str) -> bool:
+    relative = os.path.relpath(path, executor.grader_service_dir)
+    return Path(relative).parts[:1] == (os.pardir,)
 
 
 def sub_path(executor: KubeAutogradeExecutor, path: str) -> str:
@@ -208,14 +186,13 @@ def sub_path(executor: KubeAutogradeExecutor, path: str) -> str:
 
     Raises InvalidPodError for one that is not below ``grader_service_dir``.
     """
-    relative = os.path.relpath(path, executor.grader_service_dir)
-    if Path(relative).parts[:1] == (os.pardir,):
+    if _is_outside(executor, path):
         raise InvalidPodError(
             f"base_input_path, base_output_path: {path} is not below grader_service_dir, "
             f"{executor.grader_service_dir}, which is what the volume holds. Name folders below "
             "it, or write all of the pod's volumes and volume_mounts and leave out volume"
         )
-    return relative
+    return os.path.relpath(path, executor.grader_service_dir)
 
 
 def image_function(executor: KubeAutogradeExecutor) -> Any:

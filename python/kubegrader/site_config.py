@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import LazyConfigValue
 
-from . import old_traits
+from . import trait_notices
 from .executor import GraderPod, KubeAutogradeExecutor
 from .releases import INSTALLED
 
@@ -109,10 +109,8 @@ def _of_section(config: Config, section: str, owner: type[Any]) -> Iterator[Find
         return
     for name in sorted(config[section]):
         full = f"c.{section}.{name}"
-        instead = old_traits.replacement(name)
-        if name == "cell_timeout":
-            yield Finding("warning", f"{full} does nothing; use default_cell_timeout")
-        elif name not in known:
+        instead, idle = trait_notices.replacement(name), trait_notices.idle(name)
+        if name not in known:
             if name in _ELSEWHERE:
                 yield Finding("warning", f"{full} is no trait; use {_ELSEWHERE[name]}")
                 continue
@@ -125,12 +123,8 @@ def _of_section(config: Config, section: str, owner: type[Any]) -> Iterator[Find
                 f"{full} is not of grader-service {INSTALLED.version}; it works, and better is "
                 f"{instead}",
             )
-        elif name in {"min_cell_timeout", "max_cell_timeout"} and not INSTALLED.has_cell_timeout:
-            yield Finding(
-                "warning",
-                f"{full} does nothing with grader-service {INSTALLED.version}, whose assignments "
-                "have no timeout of their own",
-            )
+        elif idle is not None:
+            yield Finding("warning", f"{full} does nothing: {idle}")
 
 
 def _of_values(config: Config) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kubegrader import old_traits
+from kubegrader import trait_notices
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.demo.site import Site
 from kubegrader.executor import KubeAutogradeExecutor
@@ -43,4 +43,4 @@ def executor(site: Site, settings: Config) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def notices_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test be told of old traits as a new process is."""
-    monkeypatch.setattr(old_traits, "_told", set())
+    monkeypatch.setattr(trait_notices, "_told", set())

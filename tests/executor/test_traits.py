@@ -366,41 +366,160 @@ def test_an_assignments_own_timeout_wins(settings: Config, executor: Any) -> Non
     one.session.rollback()
 
 
+# Each with the last release that has it.
 OLD = {
-    "base_input_path": "/srv/in",
-    "default_image_name": lambda *_: "x",
-    "git_executable": "git",
-    "image_config_path": "/srv/images.json",
-    "resolve_image_name": lambda *_: "x",
-    "resolve_node_selector": lambda _: None,
-    "timeout_func": lambda _: 1,
-    "volumes": [{"name": "x", "emptyDir": {}}],
-    "volume_mounts": [{"name": "x", "mountPath": "/x"}],
+    "base_input_path": ((0, 1, 11), "/srv/in"),
+    "base_output_path": ((0, 1, 11), "/srv/out"),
+    "default_image_name": ((0, 2, 1), lambda *_: "x"),
+    "git_executable": ((0, 9, 2), "/usr/bin/git"),
+    "image_config_path": ((0, 12, 3), "/srv/images.json"),
+    "resolve_image_name": ((0, 12, 3), lambda *_: "x"),
+    "resolve_node_selector": ((0, 12, 3), lambda _: None),
+    "timeout_func": ((0, 9, 2), lambda _: 1),
+    "volumes": ((0, 1, 11), [{"name": "x", "emptyDir": {}}]),
+    "volume_mounts": ((0, 1, 11), [{"name": "x", "mountPath": "/x"}]),
 }
-GONE_IN = {
-    "0.12.5": set(OLD),
-    "0.4.2": {"base_input_path", "default_image_name", "volumes", "volume_mounts"},
+# Each with the first release that has it, of those that are not in all that are supported.
+NEW = {
+    "annotations": ((0, 7, 0), {"a": "1"}),
+    "default_cell_timeout": ((0, 10, 0), 77),
+    "image_pull_policy": ((0, 7, 0), "Never"),
+    "image_pull_secrets": ((0, 7, 0), ["registry"]),
+    "labels": ((0, 7, 0), {"a": "1"}),
+    "pre_spawn_hook": ((0, 7, 0), lambda _lecture, _assignment, pod: pod),
+    "tolerations": ((0, 7, 0), [{"key": "grading", "operator": "Exists"}]),
 }
 
 
-def test_a_trait_of_another_release_is_told_once_with_what_to_write_instead(
-    settings: Config, executor: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings.KubeAutogradeExecutor.update(OLD)
+@pytest.fixture
+def plain(settings: Config) -> Config:
+    """Settings without the one that came with 0.6.3."""
+    del settings.GraderPod.max_grading_time
+    return settings
+
+
+def told_of(
+    settings: Config, executor: Any, caplog: pytest.LogCaptureFixture, **traits: Any
+) -> list[str]:
+    """Give what three executors of a config log of its traits."""
+    settings.KubeAutogradeExecutor.update(traits)
     for _ in range(3):
         executor()
-    lines = [line for line in caplog.messages if "is not of grader-service" in line]
-    told = {line.split(" ")[0].removeprefix("KubeAutogradeExecutor.") for line in lines}
-    assert told == GONE_IN[INSTALLED.version]
-    assert len(lines) == len(told)
-    assert all("it works all the same. Instead, write" in line for line in lines)
+    assert "not recognized" not in caplog.text
+    return sorted(caplog.messages)
 
 
-def test_a_config_without_old_traits_is_told_nothing(
+def test_a_trait_of_an_older_release_is_told_once_with_what_to_write_instead(
+    plain: Config, executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {name: value for name, (_, value) in OLD.items()}
+    lines = told_of(plain, executor, caplog, **values)
+    told = [line.split(" ")[0].removeprefix("KubeAutogradeExecutor.") for line in lines]
+    assert told == sorted(name for name, (last, _) in OLD.items() if INSTALLED.number > last)
+    middle = f"is not of grader-service {INSTALLED.version}; it works all the same. Instead, write"
+    assert all(middle in line for line in lines)
+
+
+def test_a_trait_of_a_newer_release_is_told_once_with_the_release_that_it_came_with(
+    settings: Config, executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.GraderPod.max_grading_time = 600
+    values = {name: value for name, (_, value) in NEW.items()}
+    lines = told_of(settings, executor, caplog, **values)
+    firsts = {f"KubeAutogradeExecutor.{name}": first for name, (first, _) in NEW.items()}
+    firsts["GraderPod.max_grading_time"] = (0, 6, 3)
+    works = f"is not of grader-service {INSTALLED.version}; it works all the same. It came with"
+    assert lines == sorted(
+        f"{name} {works} {first[0]}.{first[1]}.{first[2]}"
+        for name, first in firsts.items()
+        if INSTALLED.number < first
+    )
+
+
+def test_a_trait_that_can_do_nothing_is_told_once(
+    plain: Config, executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    traits: dict[str, Any] = {"cell_timeout": 360}
+    lines = [
+        "KubeAutogradeExecutor.cell_timeout does nothing: no release of grader-service goes by it. "
+        "Write default_cell_timeout"
+    ]
+    if INSTALLED.number < (0, 10):
+        traits["git_manager_class"] = "site.git.Manager"
+        lines.append(
+            "KubeAutogradeExecutor.git_manager_class does nothing: grader-service "
+            f"{INSTALLED.version} runs git by itself; it came with 0.10.0"
+        )
+        for name, value in (("max_cell_timeout", 600), ("min_cell_timeout", 20)):
+            traits[name] = value
+            lines.append(
+                f"KubeAutogradeExecutor.{name} does nothing: assignments of grader-service "
+                f"{INSTALLED.version} have no timeout of their own"
+            )
+    assert told_of(plain, executor, caplog, **traits) == lines
+
+
+def paths(executor: Any) -> tuple[str, str]:
+    return executor.input_path, executor.output_path
+
+
+def test_the_oldest_releases_variables_name_the_folders(
+    site: Site,
+    plain: Config,
+    executor: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRADER_AUTOGRADE_IN_PATH", f"{site.directory}/old/in")
+    monkeypatch.setenv("GRADER_AUTOGRADE_OUT_PATH", f"{site.directory}/old/out")
+    one = executor()
+    number = one.submission.id
+    assert paths(one) == tuple(
+        f"{site.directory}/old/{way}/submission_{number}" for way in ("in", "out")
+    )
+    (container,) = one._make_pod()["spec"]["containers"]
+    assert [mount["subPath"] for mount in container["volumeMounts"]] == [
+        f"old/{way}/submission_{number}" for way in ("in", "out")
+    ]
+    works = f"is not of grader-service {INSTALLED.version}; it works all the same. Instead, write"
+    assert caplog.messages == [
+        f"$GRADER_AUTOGRADE_IN_PATH {works} relative_input_path",
+        f"$GRADER_AUTOGRADE_OUT_PATH {works} relative_output_path",
+    ]
+    plain.KubeAutogradeExecutor.relative_input_path = "convert_in"
+    plain.KubeAutogradeExecutor.base_output_path = f"{site.directory}/newer/out"
+    assert paths(executor()) == (
+        f"{site.directory}/convert_in/submission_{number}",
+        f"{site.directory}/newer/out/submission_{number}",
+    )
+
+
+def test_a_variable_that_names_what_the_volume_does_not_hold_is_told_and_left_alone(
+    site: Site,
+    plain: Config,
+    executor: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRADER_AUTOGRADE_IN_PATH", "/srv/in")
+    one = executor()
+    assert one.input_path == f"{site.directory}/convert_in/submission_{one.submission.id}"
+    assert caplog.messages == [
+        "$GRADER_AUTOGRADE_IN_PATH does nothing: /srv/in is not below grader_service_dir, "
+        f"{site.directory}"
+    ]
+    # Up to 0.1.11 a site names all of the pod's volumes by itself.
+    plain.KubeAutogradeExecutor.volume = {}
+    plain.KubeAutogradeExecutor.volumes = [{"name": "srv", "hostPath": {"path": "/srv"}}]
+    assert executor().input_path == f"/srv/in/submission_{one.submission.id}"
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_config_without_traits_of_other_releases_is_told_nothing(
     executor: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     executor()
-    assert "it works all the same" not in caplog.text
+    assert caplog.messages == []
 
 
 def test_git_executable_reaches_whoever_runs_git(settings: Config, executor: Any) -> None:
