@@ -7,7 +7,7 @@ use kubegrader::embedded::faults::{Fault, Faults, Rule, Verb};
 
 use super::life::{Fate, Life};
 use super::scene::play;
-use super::schedule::{Restart, Schedule};
+use super::schedule::{Interruption, Moment, Restart, Schedule};
 
 /// One pod that runs well from the fifth second to the twentieth.
 fn schedule(rules: Vec<Rule>) -> Schedule {
@@ -24,6 +24,8 @@ fn schedule(rules: Vec<Rule>) -> Schedule {
         restarts: Vec::new(),
         clock_skew: 0,
         is_severe: false,
+        interruptions: vec![Interruption::None],
+        kill: None,
     }
 }
 
@@ -56,6 +58,52 @@ async fn a_watch_that_never_opens_and_one_refused_read_lose_no_submission() {
         Rule::new(Fault::Refused).verb(Verb::Get).times(1),
     ]))
     .await;
+}
+
+/// Seed 1765.
+#[tokio::test(start_paused = true)]
+async fn a_detached_pod_whose_next_run_finds_no_server_waits_for_the_one_after() {
+    let mut schedule = schedule(Vec::new());
+    let at = Moment::After(Duration::from_secs(8));
+    schedule.interruptions = vec![Interruption::Detach(at, Duration::from_secs(4))];
+    schedule.restarts.push(Restart {
+        at: Duration::from_secs(10),
+        history: History::Kept,
+        downtime: Duration::from_secs(56),
+    });
+    schedule.is_severe = true;
+    check(&schedule).await;
+}
+
+/// Seed 339.
+#[tokio::test(start_paused = true)]
+async fn a_detach_while_the_server_is_away_holds_up_no_limit() {
+    let mut schedule = schedule(Vec::new());
+    schedule.lives[0][0].fate = Fate::RunsTooLong;
+    schedule.lives[0][0].runs = Duration::from_hours(1);
+    let at = Moment::After(Duration::from_secs(38));
+    schedule.interruptions = vec![Interruption::Detach(at, Duration::from_secs(1))];
+    schedule.restarts.push(Restart {
+        at: Duration::from_secs(35),
+        history: History::Kept,
+        downtime: Duration::from_secs(56),
+    });
+    check(&schedule).await;
+}
+
+/// Seed 627: nothing says any more that there was a second one.
+#[tokio::test(start_paused = true)]
+async fn a_submission_begins_anew_when_somebody_deletes_its_detached_second_attempt() {
+    let mut schedule = schedule(Vec::new());
+    let of = |fate| Life {
+        fate,
+        ..schedule.lives[0][0].clone()
+    };
+    schedule.lives = vec![vec![of(Fate::IsEvicted), of(Fate::IsDeletedBySomeone)]];
+    // The second attempt is detached as soon as it is there.
+    let at = Moment::Line(5);
+    schedule.interruptions = vec![Interruption::Detach(at, Duration::from_secs(60))];
+    check(&schedule).await;
 }
 
 /// In real time: without a pause no paused time would ever pass.

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::life::{Fate, Life, START_TIMEOUT, TIMEOUT};
+use super::player::Truth;
+use super::process::Leg;
 use super::scene::Run;
-use super::schedule::Schedule;
+use super::schedule::{Interruption, Kill, Schedule};
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::verdict::Verdict;
 use kubegrader::{Error, Outcome};
@@ -14,39 +16,77 @@ const LATE: Duration = Duration::from_secs(1);
 /// How long an API server that is away at a limit is asked again, and one last request of it.
 const OUTAGE: Duration = Duration::from_secs(62);
 
+/// How long a run may take to end that was told to: a create, the look for what became of it, a delete, the pod's own end.
+const ENDING: Duration = Duration::from_secs(60);
+
 /// # Errors
 /// What is wrong.
-pub fn judge(run: &Run, schedule: &Schedule) -> Result<(), String> {
-    let Some(outcome) = &run.outcome else {
+pub fn judge(run: &Run, schedule: &Schedule, interruption: Interruption) -> Result<(), String> {
+    let last = run.legs.last().expect("a leg");
+    let Some(outcome) = &last.outcome else {
         return Err("it has no outcome after ten minutes".to_owned());
     };
-    let attempt = run
-        .steps
-        .iter()
-        .filter_map(|(_, line)| attempt_of(line))
-        .max()
-        .unwrap_or(0);
+    let attempt = last_attempt(last);
     let life = &run.lives[attempt];
-    judge_attempts(run, attempt)?;
+    judge_attempts(run, attempt, schedule, interruption)?;
     match outcome {
         Ok(outcome) => judge_outcome(life, outcome)?,
+        Err(Error::Cancelled { .. }) if is_cancelled(last, interruption) => {}
         Err(Error::Lost { .. }) if attempt + 1 < run.lives.len() => {
             return Err(format!("{:?} is not tried again", life.fate));
         }
         Err(error) => judge_error(life, error, schedule)?,
     }
-    for attempt in 0..=attempt {
-        judge_limits(run, attempt)?;
+    for leg in &run.legs {
+        for attempt in 0..=last_attempt(leg) {
+            judge_limits(leg, attempt)?;
+        }
+        judge_ending(leg, interruption)?;
     }
     // Nobody can delete a pod whose delete fails for longer than anybody waits; then it must be told.
-    let is_told = run
-        .steps
-        .iter()
-        .any(|(_, line)| line.contains("left behind"));
-    if run.is_left && !(schedule.is_severe && is_told) {
+    let told = run.legs.iter().flat_map(|leg| &leg.steps);
+    let is_told = told.clone().any(|(_, line)| line.contains("left behind"));
+    let is_excused = is_told || waits_for_the_next_run(run);
+    if run.is_left && !(schedule.is_severe && is_excused) {
         return Err("its pod is left behind".to_owned());
     }
     Ok(())
+}
+
+/// Whether its pod was detached, and the run after that never came to it.
+fn waits_for_the_next_run(run: &Run) -> bool {
+    let [first, second] = &run.legs[..] else {
+        return false;
+    };
+    let owns = |line: &str| line.contains(": created") || line.contains(": adopted");
+    matches!(first.outcome, Some(Err(Error::Detached { .. })))
+        && matches!(
+            second.outcome,
+            Some(Err(Error::Unreachable { .. } | Error::Api { .. }))
+        )
+        && !second.steps.iter().any(|(_, line)| owns(line))
+}
+
+fn is_cancelled(leg: &Leg, interruption: Interruption) -> bool {
+    matches!(interruption, Interruption::Cancel(_)) && leg.interrupted.is_some()
+}
+
+/// A run that is cancelled ends soon.
+fn judge_ending(leg: &Leg, interruption: Interruption) -> Result<(), String> {
+    let Some((told, over)) = leg.interrupted.zip(leg.over) else {
+        return Ok(());
+    };
+    let took = over.saturating_duration_since(told);
+    if is_cancelled(leg, interruption) && took > ENDING {
+        return Err(format!("it was cancelled and went on for {took:?}"));
+    }
+    Ok(())
+}
+
+/// The last attempt that a run says anything of, from 0.
+fn last_attempt(leg: &Leg) -> usize {
+    let attempts = leg.steps.iter().filter_map(|(_, line)| attempt_of(line));
+    attempts.max().unwrap_or(0)
 }
 
 /// The attempt that a line is about, from 0.
@@ -56,13 +96,26 @@ fn attempt_of(line: &str) -> Option<usize> {
     number.parse().ok().map(|number: usize| number - 1)
 }
 
-/// Each attempt has one pod at most, a new one is made only where the cluster broke the one before, and only when that
-/// is gone.
-fn judge_attempts(run: &Run, last: usize) -> Result<(), String> {
+/// Each attempt has one pod at most, a new one is made only where the cluster broke the one before, and no two run at once.
+fn judge_attempts(
+    run: &Run,
+    last: usize,
+    schedule: &Schedule,
+    interruption: Interruption,
+) -> Result<(), String> {
+    let is_deleted = |life: &Life| life.fate == Fate::IsDeletedBySomeone;
+    // Of a detached pod that somebody deletes nothing tells the next run which attempt it was.
+    let is_lost =
+        matches!(interruption, Interruption::Detach(..)) && run.lives.iter().any(is_deleted);
     for (attempt, truths) in run.truths.iter().enumerate() {
         // Who deletes a pod before anybody could learn that its create was done leaves nothing to know it by.
-        let is_unknowable = run.lives[attempt].fate == Fate::IsDeletedBySomeone;
-        if truths.len() > 1 && !is_unknowable {
+        let is_unknowable = is_lost || is_deleted(&run.lives[attempt]);
+        let again = truths.windows(2).filter(|two| {
+            !schedule
+                .kill
+                .is_some_and(|kill| may_be_made_anew(&two[0], &two[1], kill))
+        });
+        if again.count() > 0 && !is_unknowable {
             return Err(format!(
                 "{} pods were made for attempt {}",
                 truths.len(),
@@ -75,18 +128,32 @@ fn judge_attempts(run: &Run, last: usize) -> Result<(), String> {
         if !matches!(fate, Fate::IsEvicted | Fate::IsDeletedBySomeone) {
             return Err(format!("{fate:?} is tried again"));
         }
-        let first = run.truths[attempt].first();
-        let next = run.truths[attempt + 1].first();
-        let overlap = first.zip(next).is_some_and(|(first, next)| {
-            let ended = first.ended.or(first.gone);
-            next.running
-                .is_some_and(|running| ended.is_none_or(|ended| ended > running))
-        });
-        if overlap {
+    }
+    let all: Vec<&Truth> = run.truths.iter().flatten().collect();
+    for (index, one) in all.iter().enumerate() {
+        if all[index + 1..].iter().any(|other| ran_at_once(one, other)) {
             return Err("two pods of it ran at once".to_owned());
         }
     }
     Ok(())
+}
+
+/// After a kill, a pod is made anew where the one before is not adopted: it had ended, nobody knows whether that was told
+/// before; or it was told to go.
+fn may_be_made_anew(before: &Truth, after: &Truth, kill: Kill) -> bool {
+    let over = [before.ended, before.told_to_go, before.gone];
+    let was_over = over.into_iter().flatten().any(|at| at <= after.created);
+    was_over || !kill.adopt
+}
+
+fn ran_at_once(one: &Truth, other: &Truth) -> bool {
+    let begins_in = |one: &Truth, other: &Truth| {
+        let end = one.ended.or(one.gone);
+        one.running
+            .zip(other.running)
+            .is_some_and(|(from, at)| from <= at && end.is_none_or(|end| at < end))
+    };
+    begins_in(one, other) || begins_in(other, one)
 }
 
 /// A pod that was judged is judged rightly, with no excuse.
@@ -120,9 +187,9 @@ fn judge_error(life: &Life, error: &Error, schedule: &Schedule) -> Result<(), St
 
 /// A limit strikes within a second, by the clock of who waits. Where the API server does not say then how the pod is,
 /// that is told in time, and the server is asked for as long as an outage may last.
-fn judge_limits(run: &Run, attempt: usize) -> Result<(), String> {
+fn judge_limits(leg: &Leg, attempt: usize) -> Result<(), String> {
     let line = |words: &[&str]| {
-        let found = run.steps.iter().find(|(_, line)| {
+        let found = leg.steps.iter().find(|(_, line)| {
             attempt_of(line) == Some(attempt) && words.iter().any(|word| line.contains(word))
         });
         found.map(|(at, _)| *at)
@@ -144,15 +211,17 @@ fn judge_limits(run: &Run, attempt: usize) -> Result<(), String> {
         ": the containers ran longer",
         ": ended",
     );
+    // Who leaves a pod, or ends its run, is no excuse for one whose time was over before.
+    let (detached, cancelled) = (": detached; ", ": cancelled; ");
     within(
         &[created],
-        &[running, over, not_started],
+        &[running, over, not_started, detached, cancelled],
         START_TIMEOUT,
         "the time to start was overrun",
     )?;
     within(
         &[running],
-        &[ended, over, too_long],
+        &[ended, over, too_long, detached, cancelled],
         TIMEOUT,
         "the time to run was overrun",
     )?;

@@ -7,8 +7,13 @@ mod found;
 mod judge;
 mod life;
 mod player;
+mod process;
 mod scene;
 mod schedule;
+
+#[path = "../support/owners.rs"]
+#[allow(dead_code, reason = "others use the rest")]
+mod owners;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -22,8 +22,10 @@ const PODS: &str = "/api/v1/namespaces/default/pods";
 #[derive(Debug, Clone)]
 pub struct Truth {
     pub uid: String,
+    pub created: Instant,
     pub running: Option<Instant>,
     pub ended: Option<Instant>,
+    pub told_to_go: Option<Instant>,
     pub gone: Option<Instant>,
 }
 
@@ -82,8 +84,10 @@ impl Player {
             Some("ADDED") => {
                 let truth = Truth {
                     uid: uid.clone(),
+                    created: Instant::now(),
                     running: None,
                     ended: None,
+                    told_to_go: None,
                     gone: None,
                 };
                 self.truths
@@ -103,6 +107,9 @@ impl Player {
                 let grace = metadata["deletionGracePeriodSeconds"]
                     .as_u64()
                     .unwrap_or_default();
+                self.note(&name, &uid, |truth| {
+                    truth.told_to_go.get_or_insert_with(Instant::now);
+                });
                 let pod = Played {
                     player: self.clone(),
                     name,

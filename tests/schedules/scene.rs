@@ -1,28 +1,25 @@
 //! Plays a schedule and collects what is to be judged.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::jiff::SignedDuration;
+use kubegrader::Error;
 use kubegrader::cluster::Cluster;
 use kubegrader::embedded::faults::Faults;
 use kubegrader::embedded::{EmbeddedCluster, Options};
-use kubegrader::manifest::Manifest;
+use kubegrader::reap::{ReapOptions, reap};
 use kubegrader::step::Steps;
-use kubegrader::{Error, Outcome, RunOptions, run};
-use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep};
 
 use super::judge::judge;
-use super::life::{Life, START_TIMEOUT, TIMEOUT};
+use super::life::Life;
+use super::owners;
 use super::player::{Player, Truth};
-use super::schedule::Schedule;
+use super::process::{Leg, Submitter};
+use super::schedule::{Interruption, Schedule};
 
-/// No run takes longer than this, whatever happens: the time to create, start, run, read the log, stop and delete.
-const FOR_EVER: Duration = Duration::from_secs(600);
 /// How long the cluster may take to be rid of a pod whose deletion it was told.
 const TIDYING: Duration = Duration::from_secs(120);
 
@@ -30,17 +27,13 @@ const TIDYING: Duration = Duration::from_secs(120);
 pub struct Run {
     /// By attempt.
     pub lives: Vec<Life>,
-    /// `None`: it never ended.
-    pub outcome: Option<Result<Outcome, Error>>,
-    /// Its log lines, with their times.
-    pub steps: Vec<(Instant, String)>,
+    /// Its runs, one after another: the last tells its outcome.
+    pub legs: Vec<Leg>,
     /// What was made for it, by attempt.
     pub truths: Vec<Vec<Truth>>,
     /// Whether a pod of it is there at the end.
     pub is_left: bool,
 }
-
-type Lines = Arc<Mutex<Vec<(Instant, String)>>>;
 
 /// Plays one schedule and judges it.
 pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
@@ -66,27 +59,19 @@ pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
         .for_each(|rule| faults.add(rule.clone()));
     let restarting = restarts(embedded.clone(), schedule.clone());
     let restarting = tokio::spawn(restarting);
-    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
-    let lines: Vec<Lines> = schedule.lives.iter().map(|_| Lines::default()).collect();
-    let runs = schedule.lives.iter().enumerate().map(|(index, lives)| {
-        let steps = Arc::clone(&lines[index]);
-        let sink = move |_, line: String| steps.lock().unwrap().push((Instant::now(), line));
-        submit(&cluster, index, lives, Steps::new(sink))
-    });
-    let outcomes = join_all(runs).await;
+    let legs = submit_all(&embedded, schedule).await;
     restarting.abort();
-    let left = left_over(&faults, &player).await;
+    let left = left_over(&embedded, &faults, &player, schedule).await;
     playing.abort();
     let mut runs = Vec::new();
-    for (index, outcome) in outcomes.into_iter().enumerate() {
+    for (index, legs) in legs.into_iter().enumerate() {
         let lives = schedule.lives[index].clone();
         let names: Vec<String> = (0..lives.len())
             .map(|attempt| Schedule::name(index, attempt))
             .collect();
         runs.push(Run {
             lives,
-            outcome,
-            steps: lines[index].lock().unwrap().clone(),
+            legs,
             truths: names.iter().map(|name| player.truths(name)).collect(),
             is_left: names.iter().any(|name| left.contains(name)),
         });
@@ -94,7 +79,11 @@ pub async fn play(schedule: &Schedule, faults: Faults) -> Result<(), String> {
     let found: Vec<String> = runs
         .iter()
         .enumerate()
-        .filter_map(|(index, run)| Some(format!("p{index}: {}", judge(run, schedule).err()?)))
+        .filter_map(|(index, run)| {
+            let interruption = schedule.interruptions[index];
+            let problem = judge(run, schedule, interruption).err()?;
+            Some(format!("p{index}: {problem}"))
+        })
         .collect();
     if found.is_empty() {
         return Ok(());
@@ -109,36 +98,52 @@ async fn restarts(embedded: EmbeddedCluster, schedule: Schedule) {
     }
 }
 
-async fn submit(
-    cluster: &Cluster,
-    index: usize,
-    lives: &[Life],
-    steps: Steps,
-) -> Option<Result<Outcome, Error>> {
-    let name = Schedule::name(index, 0);
-    let mut pod = json!({"metadata": {"name": name}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i:1"}]}});
-    if lives[0].bound {
-        pod["spec"]["nodeName"] = json!("n");
-    }
-    let options = RunOptions {
-        start_timeout: Some(START_TIMEOUT),
-        timeout: Some(TIMEOUT),
-        submission: Some(name),
-        max_attempts: u32::try_from(lives.len()).unwrap(),
-        ..RunOptions::default()
+/// Runs all submissions, each until it has an outcome.
+async fn submit_all(embedded: &EmbeddedCluster, schedule: &Schedule) -> Vec<Vec<Leg>> {
+    let first = match schedule.kill {
+        Some(kill) => Submitter::mortal(embedded, kill.at),
+        None => Submitter::new(embedded, true),
     };
-    let manifest = Manifest::new(pod).unwrap();
-    timeout(
-        FOR_EVER,
-        run(cluster, manifest, options, &steps, CancellationToken::new()),
-    )
-    .await
-    .ok()
+    let adopt = schedule.kill.is_none_or(|kill| kill.adopt);
+    let second = Submitter::new(embedded, adopt);
+    let submissions = schedule.lives.iter().enumerate().map(|(index, lives)| {
+        let interruption = schedule.interruptions[index];
+        let (first, second) = (&first, &second);
+        async move {
+            let leg = first.run(index, lives, interruption).await;
+            let pause = match (&leg.outcome, interruption, schedule.kill) {
+                (Some(Err(Error::Detached { .. })), Interruption::Detach(_, pause), _) => pause,
+                (None, _, Some(kill)) => kill.pause,
+                _ => return vec![leg],
+            };
+            sleep(pause).await;
+            let next = second.run(index, lives, Interruption::None).await;
+            vec![leg, next]
+        }
+    });
+    join_all(submissions).await
 }
 
-/// The pods that are there when the API can be reached again and the kubelet has done its part.
-async fn left_over(faults: &Faults, player: &Player) -> Vec<String> {
+/// The pods that are there when the API can be reached again, the kubelet has done its part, and a reaper has taken what a
+/// killed process has left.
+async fn left_over(
+    embedded: &EmbeddedCluster,
+    faults: &Faults,
+    player: &Player,
+    schedule: &Schedule,
+) -> Vec<String> {
     faults.clear();
+    if schedule.kill.is_some() {
+        // To this one the second process is alive.
+        let reaper = Cluster::with_client(embedded.client("default"), "in-process");
+        let reaper = reaper.owned_by(owners::living());
+        while reap(&reaper, &ReapOptions::default(), &Steps::default())
+            .await
+            .is_err()
+        {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
     let deadline = Instant::now() + TIDYING;
     loop {
         let pods = player.pods().await;
@@ -160,8 +165,8 @@ fn report(
     let mut lines = vec![
         format!("seed {}: {}", schedule.seed, found.join("; ")),
         format!(
-            "severe: {}, restarts: {:?}, clock skew: {} s",
-            schedule.is_severe, schedule.restarts, schedule.clock_skew
+            "severe: {}, restarts: {:?}, clock skew: {} s, kill: {:?}",
+            schedule.is_severe, schedule.restarts, schedule.clock_skew, schedule.kill
         ),
     ];
     lines.extend(schedule.rules.iter().map(|rule| format!("  rule {rule:?}")));
@@ -172,30 +177,37 @@ fn report(
         {
             continue;
         }
-        lines.push(format!("p{index}: {:?}", run.lives));
-        lines.extend(
-            run.steps
-                .iter()
-                .map(|(at, line)| format!("  {:8.3} {line}", seconds(*at))),
-        );
+        lines.push(format!(
+            "p{index}: {:?}, {:?}",
+            run.lives, schedule.interruptions[index]
+        ));
+        for leg in &run.legs {
+            let told = leg.steps.iter();
+            lines.extend(told.map(|(at, line)| format!("  {:8.3} {line}", seconds(*at))));
+            let interrupted = leg.interrupted.map(seconds);
+            lines.push(format!(
+                "  interrupted: {interrupted:?}, over: {:?}, {}",
+                leg.over.map(seconds),
+                match &leg.outcome {
+                    None => "no outcome".to_owned(),
+                    Some(Ok(outcome)) =>
+                        format!("outcome: {}: {}", outcome.verdict.cause, outcome.verdict),
+                    Some(Err(error)) => format!("error: {error}"),
+                }
+            ));
+        }
         for truth in run.truths.iter().flatten() {
             let at = |at: Option<Instant>| {
                 at.map_or_else(|| "never".to_owned(), |at| format!("{:.3}", seconds(at)))
             };
             lines.push(format!(
-                "  in truth: ran from {}, ended {}, gone {}",
+                "  in truth: created {}, ran from {}, ended {}, told to go {}, gone {}",
+                at(Some(truth.created)),
                 at(truth.running),
                 at(truth.ended),
+                at(truth.told_to_go),
                 at(truth.gone)
             ));
-        }
-        match &run.outcome {
-            None => lines.push("  no outcome".to_owned()),
-            Some(Ok(outcome)) => lines.push(format!(
-                "  outcome: {}: {}",
-                outcome.verdict.cause, outcome.verdict
-            )),
-            Some(Err(error)) => lines.push(format!("  error: {error}")),
         }
     }
     lines.push("trace:".to_owned());

@@ -21,6 +21,37 @@ pub struct Schedule {
     pub clock_skew: i64,
     /// Some trouble has no end, or lasts longer than anybody waits: then a run may end with an error of the API.
     pub is_severe: bool,
+    /// What is done to each submission's run.
+    pub interruptions: Vec<Interruption>,
+    /// The process is killed, and another one goes on.
+    pub kill: Option<Kill>,
+}
+
+/// A moment of a run, or of a process.
+#[derive(Debug, Clone, Copy)]
+pub enum Moment {
+    /// So long after its beginning.
+    After(Duration),
+    /// When the line of this number is told of it, from 1.
+    Line(usize),
+}
+
+/// What is done to a run from outside.
+#[derive(Debug, Clone, Copy)]
+pub enum Interruption {
+    None,
+    Cancel(Moment),
+    /// It is run again after this pause.
+    Detach(Moment, Duration),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Kill {
+    pub at: Moment,
+    /// Until the other process begins.
+    pub pause: Duration,
+    /// Whether that adopts.
+    pub adopt: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,25 +72,44 @@ impl Schedule {
         let attempts = random.random_range(1..=2);
         let life = |random: &mut StdRng| (0..attempts).map(|_| Life::new(random)).collect();
         let lives = (0..pods).map(|_| life(random)).collect();
-        let rules = (0..random.random_range(0..5))
-            .map(|_| rule(random, pods, is_severe))
+        let mut rules: Vec<Rule> = (0..random.random_range(0..5))
+            .map(|_| {
+                let verb = verb(random);
+                rule(random, verb, pods, is_severe)
+            })
             .collect();
         let restarts = if random.random_bool(0.25) {
             vec![restart(random, is_severe)]
         } else {
             Vec::new()
         };
+        let clock_skew = if random.random_bool(0.2) {
+            random.random_range(-7200..7200)
+        } else {
+            0
+        };
+        // The last to be drawn, so that a seed keeps what it said before.
+        let kill = random.random_bool(0.2).then(|| kill(random, pods));
+        let is_interrupted = random.random_bool(0.4);
+        let interruptions = (0..pods)
+            .map(|_| match is_interrupted {
+                true => interruption(random),
+                false => Interruption::None,
+            })
+            .collect();
+        // Only those who adopt or detach change a pod.
+        if (kill.is_some() || is_interrupted) && random.random_bool(0.3) {
+            rules.push(rule(random, Verb::Patch, pods, is_severe));
+        }
         Self {
             seed,
             lives,
             rules,
             restarts,
-            clock_skew: if random.random_bool(0.2) {
-                random.random_range(-7200..7200)
-            } else {
-                0
-            },
+            clock_skew,
             is_severe,
+            interruptions,
+            kill,
         }
     }
 
@@ -69,6 +119,37 @@ impl Schedule {
             0 => format!("p{index}"),
             further => format!("p{index}-attempt-{}", further + 1),
         }
+    }
+}
+
+fn moment(random: &mut impl Rng, lines: usize) -> Moment {
+    if random.random_bool(0.5) {
+        Moment::Line(random.random_range(1..=lines))
+    } else {
+        Moment::After(Duration::from_millis(random.random_range(0..60_000)))
+    }
+}
+
+fn pause(random: &mut impl Rng) -> Duration {
+    Duration::from_millis(random.random_range(0..20_000))
+}
+
+/// The most lines that are usually told of a pod.
+const LINES: usize = 8;
+
+fn kill(random: &mut impl Rng, pods: usize) -> Kill {
+    Kill {
+        at: moment(random, LINES * pods),
+        pause: pause(random),
+        adopt: random.random_bool(0.7),
+    }
+}
+
+fn interruption(random: &mut impl Rng) -> Interruption {
+    match random.random_range(0..3) {
+        0 => Interruption::None,
+        1 => Interruption::Cancel(moment(random, LINES)),
+        _ => Interruption::Detach(moment(random, LINES), pause(random)),
     }
 }
 
@@ -86,9 +167,9 @@ fn restart(random: &mut impl Rng, is_severe: bool) -> Restart {
     }
 }
 
-/// One rule. Where the schedule is not severe, no trouble outlasts the patience of the lifecycle.
-fn rule(random: &mut impl Rng, pods: usize, is_severe: bool) -> Rule {
-    let verb = [
+/// What a run without interruptions asks for.
+fn verb(random: &mut impl Rng) -> Verb {
+    [
         Verb::Create,
         Verb::Get,
         Verb::List,
@@ -96,7 +177,11 @@ fn rule(random: &mut impl Rng, pods: usize, is_severe: bool) -> Rule {
         Verb::Watch,
         Verb::Delete,
         Verb::Log,
-    ][random.random_range(0..7)];
+    ][random.random_range(0..7)]
+}
+
+/// One rule. Where the schedule is not severe, no trouble outlasts the patience of the lifecycle.
+fn rule(random: &mut impl Rng, verb: Verb, pods: usize, is_severe: bool) -> Rule {
     let fault = fault(random, verb);
     let mut rule = Rule::new(fault).verb(verb).skip(random.random_range(0..3));
     if random.random_bool(0.5) {
@@ -172,7 +257,7 @@ fn fault(random: &mut impl Rng, verb: Verb) -> Fault {
     };
     // A cluster in this process has no credentials that could be read anew, so that a 401 is the last word.
     // `tests/lifecycle/credentials.rs` shows what becomes of it elsewhere.
-    if fault == Fault::Unauthorized && matches!(verb, Verb::Get | Verb::Delete) {
+    if fault == Fault::Unauthorized && matches!(verb, Verb::Get | Verb::Delete | Verb::Patch) {
         return Fault::ResetBefore;
     }
     fault
