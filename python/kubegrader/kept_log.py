@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .pod import GraderPod
 
 _CHUNK = 65536
+_TIMES = (5, 10)
+"""How long, in seconds, a connection may take, and silence in the middle of an answer."""
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -25,6 +27,10 @@ def read(api: Any, pod: GraderPod, limit: int) -> str:
     # Of a pod with several containers the API server wants to be told which one.
     container = annotations.get(_DEFAULT_CONTAINER) or manifest["spec"]["containers"][0]["name"]
     with api.read_namespaced_pod_log(
-        pod.name, pod.namespace, container=container, _preload_content=False
+        pod.name,
+        pod.namespace,
+        container=container,
+        _preload_content=False,
+        _request_timeout=_TIMES,
     ) as response:
         return kept_log(response.stream(_CHUNK), limit)
