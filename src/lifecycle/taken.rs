@@ -67,7 +67,9 @@ impl Run {
 
     /// Adopts or replaces the pod of an earlier run, unless that run is under way somewhere.
     async fn succeed(&mut self, pod: &Arc<PodView>, failure: Failure) -> Result<Found> {
-        if pod.metadata.deletion_timestamp.is_some() {
+        // Marked as ours already, to make way: a delete that was not answered goes on.
+        let makes_way = self.hold.replaced.as_deref() == Some(pod.uid());
+        if makes_way || pod.metadata.deletion_timestamp.is_some() {
             self.replace(pod).await;
             return Ok(Found::Replaced);
         }

@@ -7,7 +7,7 @@ use kubegrader::embedded::faults::{Fault, Faults, Rule, Verb};
 
 use super::life::{Fate, Life};
 use super::scene::play;
-use super::schedule::{Interruption, Moment, Restart, Schedule};
+use super::schedule::{Interruption, Kill, Moment, Restart, Schedule};
 
 /// One pod that runs well from the fifth second to the twentieth.
 fn schedule(rules: Vec<Rule>) -> Schedule {
@@ -87,6 +87,19 @@ async fn a_detach_while_the_server_is_away_holds_up_no_limit() {
         at: Duration::from_secs(35),
         history: History::Kept,
         downtime: Duration::from_secs(56),
+    });
+    check(&schedule).await;
+}
+
+/// Seeds 4433 and 5183.
+#[tokio::test(start_paused = true)]
+async fn a_leftover_whose_delete_is_not_answered_makes_way_all_the_same() {
+    let hangs = Fault::Latency(Duration::from_hours(1));
+    let mut schedule = schedule(vec![Rule::new(hangs).verb(Verb::Delete).times(2)]);
+    schedule.kill = Some(Kill {
+        at: Moment::After(Duration::from_secs(10)),
+        pause: Duration::from_secs(15),
+        adopt: true,
     });
     check(&schedule).await;
 }
