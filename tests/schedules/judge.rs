@@ -8,6 +8,7 @@ use super::process::Leg;
 use super::scene::Run;
 use super::schedule::{Interruption, Kill, Schedule};
 use kubegrader::cause::{Blame, Cause};
+use kubegrader::embedded::faults::{Fault, Rule};
 use kubegrader::verdict::Verdict;
 use kubegrader::{Error, Outcome};
 
@@ -53,13 +54,13 @@ pub fn judge(run: &Run, schedule: &Schedule, interruption: Interruption) -> Resu
     Ok(())
 }
 
-/// Whether its pod was detached, and the run after that never came to it.
+/// Whether its pod was left by the first run, and the second never learnt that it had it: the one after that takes it.
 fn waits_for_the_next_run(run: &Run) -> bool {
     let [first, second] = &run.legs[..] else {
         return false;
     };
     let owns = |line: &str| line.contains(": created") || line.contains(": adopted");
-    matches!(first.outcome, Some(Err(Error::Detached { .. })))
+    matches!(first.outcome, None | Some(Err(Error::Detached { .. })))
         && matches!(
             second.outcome,
             Some(Err(Error::Unreachable { .. } | Error::Api { .. }))
@@ -105,8 +106,8 @@ fn judge_attempts(
 ) -> Result<(), String> {
     let is_deleted = |life: &Life| life.fate == Fate::IsDeletedBySomeone;
     // Of a detached pod that somebody deletes nothing tells the next run which attempt it was.
-    let is_lost =
-        matches!(interruption, Interruption::Detach(..)) && run.lives.iter().any(is_deleted);
+    let is_detached = matches!(interruption, Interruption::Detach(..));
+    let is_lost = is_detached && run.lives.iter().any(is_deleted);
     for (attempt, truths) in run.truths.iter().enumerate() {
         // Who deletes a pod before anybody could learn that its create was done leaves nothing to know it by.
         let is_unknowable = is_lost || is_deleted(&run.lives[attempt]);
@@ -129,6 +130,11 @@ fn judge_attempts(
             return Err(format!("{fate:?} is tried again"));
         }
     }
+    if is_detached && schedule.rules.iter().any(is_stalling) {
+        // A watch that is silent unnoticed knows nothing of a later attempt that another process has made since
+        // (docs/reliability.md).
+        return Ok(());
+    }
     let all: Vec<&Truth> = run.truths.iter().flatten().collect();
     for (index, one) in all.iter().enumerate() {
         if all[index + 1..].iter().any(|other| ran_at_once(one, other)) {
@@ -136,6 +142,10 @@ fn judge_attempts(
         }
     }
     Ok(())
+}
+
+fn is_stalling(rule: &Rule) -> bool {
+    matches!(rule.fault, Fault::WatchStalled(_))
 }
 
 /// After a kill, a pod is made anew where the one before is not adopted: it had ended, nobody knows whether that was told
