@@ -206,7 +206,8 @@ async fn killed_at(mut point: Point, next: Next) -> Result<(), String> {
     kubelet.verdict()
 }
 
-/// Whether nobody is proven to be gone: a pod that waits for its next run, or whose owner is elsewhere, is no reaper's.
+/// Whether nobody is proven to be gone: a pod that waits for its next run, that its caller has, or whose owner is elsewhere, is no
+/// reaper's.
 fn is_no_reapers(point: &Point) -> bool {
     let scene = point.scene();
     let is_far = scene
@@ -214,8 +215,10 @@ fn is_no_reapers(point: &Point) -> bool {
         .iter()
         .any(|left| matches!(left.owner, Owner::Far));
     let marks = matches!(point.death(), Death::Request("patch" | "put", _));
-    let is_detached = matches!(scene.does, Does::Detaches(_)) && marks && point.after;
-    is_far || is_detached
+    let mut options = RunOptions::default();
+    (scene.options)(&mut options);
+    let is_left = matches!(scene.does, Does::Detaches(_)) || options.keep;
+    is_far || is_left && marks && point.after
 }
 
 /// Every point, once for each of these.

@@ -276,7 +276,21 @@ pub const SCENES: &[Scene] = &[
         deaths: &[
             At("its time is over"),
             After("its time is over", AMID),
-            Request("get", 3),
+            // As it was last seen; and once more, with its log.
+            Request("delete", 1),
+            Request("log", 1),
+            Request("delete", 2),
+        ],
+        ..PLAIN
+    },
+    Scene {
+        name: "a pod that is kept",
+        options: |options| options.keep = true,
+        deaths: &[
+            Request("create", 1),
+            At("running"),
+            Request("log", 1),
+            Request("patch", 1),
         ],
         ..PLAIN
     },
@@ -358,6 +372,14 @@ pub const SCENES: &[Scene] = &[
             At("adopted"),
             Request("delete", 1),
         ],
+        ..PLAIN
+    },
+    Scene {
+        name: "the pod of a dead process, whose time has begun",
+        left: &[left(1, "Running")],
+        options: |options| options.timeout = Some(Duration::from_secs(30)),
+        adopts: Some(true),
+        deaths: &[Request("get", 2), At("adopted")],
         ..PLAIN
     },
     Scene {
