@@ -326,5 +326,8 @@ fn is_admission(status: &Status) -> bool {
         .details
         .as_ref()
         .is_some_and(|details| !details.name.is_empty());
-    matches!(status.code, 403 | 422) && names_pod || is_denial(&status.message)
+    // With 400 it cannot be read as a pod: an unknown field, or a value of another type.
+    status.code == 400
+        || matches!(status.code, 403 | 422) && names_pod
+        || is_denial(&status.message)
 }
