@@ -305,7 +305,12 @@ pub(crate) fn at_the_limit(pod: &PodView, main: &str) -> Option<Verdict> {
 }
 
 fn outlived_text(pod: &PodView, ended: &str) -> Option<String> {
-    let other = pod.containers().iter().find(|one| is_running(one))?;
+    let is_done = |one: &&ContainerStatus| {
+        terminated(one).is_some_and(|end| ended_with(false, end) == Cause::Completed)
+    };
+    let mut others = pod.containers().iter();
+    // One that is started again and again may not run just now.
+    let other = others.find(|one| !is_done(one))?;
     Some(format!(
         "DeadlineExceeded: {ended}, and container {} ran on until the time was over; what is to run beside it is an init \
          container with 'restartPolicy: Always'",

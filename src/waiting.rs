@@ -129,7 +129,8 @@ fn waits(is_init: bool, status: &ContainerStatus) -> Option<Waiting> {
     let before = (reason == "CrashLoopBackOff").then_some(status.last_state.as_ref());
     let Some(end) = before.flatten().and_then(|state| state.terminated.as_ref()) else {
         let cause = waiting_cause(reason, message)?;
-        let message = message.to_owned();
+        let text = is_text(reason) && message.is_empty();
+        let message = if text { reason } else { message }.to_owned();
         return Some(Waiting { cause, message });
     };
     Some(Waiting {
@@ -163,6 +164,11 @@ fn restarts(pod: &PodView, status: &ContainerStatus) -> Option<Waiting> {
     }
 }
 
+/// Whether what should be one word is none.
+fn is_text(reason: &str) -> bool {
+    reason.contains(' ')
+}
+
 fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
     Some(match reason {
         "ContainerCreating" | "PodInitializing" => return None,
@@ -180,6 +186,9 @@ fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
         "CreateContainerConfigError" => Cause::CreateContainerConfigError,
         "CreateContainerError" => Cause::CreateContainerError,
         "RunContainerError" | "StartError" => Cause::StartError,
+        // No reason but the text of an error: the kubelet could not make out what the Pod names, such as a pull secret that is no
+        // base64 (`SyncPod` in kubernetes' kuberuntime).
+        text if is_text(text) => Cause::CreateContainerConfigError,
         other => Cause::Other(other.to_owned()),
     })
 }

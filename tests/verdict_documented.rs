@@ -51,6 +51,26 @@ fn an_eviction_for_a_node_under_pressure_is_the_clusters_fault() {
 }
 
 #[test]
+fn a_pull_secret_that_is_no_base64_is_the_courses_and_not_waited_for_long() {
+    // As a kubelet of 1.34 tells it: the error's text in place of a reason.
+    let state = json!({"waiting": {"reason": "illegal base64 data at input byte 0"}});
+    let pod = pod(&json!({"phase": "Pending", "containerStatuses": container(state)}));
+    let State::Waiting(Some(waiting)) = judge(&pod, false) else {
+        panic!("it waits")
+    };
+    let verdict = waiting.verdict();
+    assert_eq!(
+        (verdict.cause.clone(), verdict.blame()),
+        (Cause::CreateContainerConfigError, Some(Blame::Course))
+    );
+    assert_eq!(
+        verdict.staff_text,
+        "CreateContainerConfigError: illegal base64 data at input byte 0"
+    );
+    assert_eq!(waiting.patience(), Some(std::time::Duration::from_secs(30)));
+}
+
+#[test]
 fn a_node_that_shuts_down_is_lost_to_the_cluster() {
     let message = "Pod was terminated in response to imminent node shutdown.";
     let running = verdict(&json!({

@@ -27,6 +27,11 @@ class HandedIn:
         return cls(frozenset(PurePath(one).stem for one in found), _expected(properties))
 
     @property
+    def graded(self) -> frozenset[str]:
+        """The names that graded notebooks have: the assignment's, else those handed in."""
+        return self.expected or self.notebooks
+
+    @property
     def is_of_assignment(self) -> bool:
         """Whether one may be graded: it has the name of one of the assignment's."""
         return not self.expected or not self.expected.isdisjoint(self.notebooks)

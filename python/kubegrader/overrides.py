@@ -68,8 +68,10 @@ def followed(executor: KubeAutogradeExecutor, pod: Any) -> GraderPod:
 
 def logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:
     """Give the log of a pod that has ended, fit for the service's database."""
-    # PostgreSQL takes no NUL in a text: the record with the grade would not be written.
-    return _logs(executor, pod).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # PostgreSQL takes no NUL in a text, and no database half a surrogate pair: the record with the
+    # grade would not be written.
+    log = _logs(executor, pod).encode("utf-8", "replace").decode()
+    return log.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:

@@ -228,16 +228,19 @@ impl Clock {
             return Some((ended + SETTLING, Expired::Settling));
         }
         if let Some(at) = self.going {
-            return Some((at, Expired::Going));
+            // Its grace may be longer than the time that it has left.
+            let run = self.run_limit().map(|run| (run, Expired::Run));
+            let going = (at, Expired::Going);
+            return [Some(going), run]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(at, _)| *at);
         }
         let patience = self
             .reason()
             .and_then(|(waiting, since)| Some((*since + waiting.patience()?, Expired::Patience)));
-        if let Some(running) = self.running {
-            let left = self
-                .timeout
-                .map(|timeout| timeout.saturating_sub(self.ran_before));
-            let run = left.map(|left| (running + left, Expired::Run));
+        if self.running.is_some() {
+            let run = self.run_limit().map(|run| (run, Expired::Run));
             return [run, patience]
                 .into_iter()
                 .flatten()
@@ -257,6 +260,15 @@ impl Clock {
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
+    }
+
+    fn run_limit(&self) -> Option<Instant> {
+        Some(self.running? + self.timeout?.saturating_sub(self.ran_before))
+    }
+
+    /// Whether somebody else deletes the pod.
+    pub(super) fn goes(&self) -> bool {
+        self.going.is_some()
     }
 
     /// The verdict on a pod that did not start in time.

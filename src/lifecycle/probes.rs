@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Event;
+use tokio::time::{Instant, sleep};
 
 use super::Run;
 use super::observe::{End, Remains};
@@ -14,6 +15,11 @@ use crate::cause::Cause;
 
 /// How long the events may be asked for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the word of a kill may be behind the end of a container whose probe has failed: a busy kubelet writes events late.
+const LATE: Duration = Duration::from_secs(8);
+const NEXT_LOOK: Duration = Duration::from_secs(1);
+/// The exit codes of a process that a signal has ended.
+const BY_SIGNAL: std::ops::RangeInclusive<i32> = 129..=255;
 
 impl Run {
     /// The end with its true cause, where the pod has probes or hooks of the course's, and one of them ended it.
@@ -23,8 +29,7 @@ impl Run {
         if may_be
             && self.manifest.is_probed()
             && let Some(main) = main
-            && let Some(events) = self.list_events(PATIENCE).await
-            && let Some((cause, why)) = killed_for(&events, main)
+            && let Some((cause, why)) = self.killed_for(main, &end).await
         {
             end.verdict.staff_text = format!(
                 "{cause}: {}, after its {why} failed",
@@ -34,28 +39,45 @@ impl Run {
         }
         end
     }
+
+    async fn killed_for(&self, container: &str, end: &End) -> Option<(Cause, &'static str)> {
+        let until = Instant::now() + LATE;
+        loop {
+            let events = self.list_events(PATIENCE).await?;
+            let failed = failed(&events, container)?;
+            if is_killed(&events, container) {
+                return Some(failed);
+            }
+            let code = end.verdict.exit_code.unwrap_or_default();
+            if !BY_SIGNAL.contains(&code) || Instant::now() >= until {
+                return None;
+            }
+            sleep(NEXT_LOOK).await;
+        }
+    }
 }
 
-/// What the kubelet killed a container for, and what that is called.
-fn killed_for(events: &[Event], container: &str) -> Option<(Cause, &'static str)> {
+fn of_container<'a>(events: &'a [Event], container: &str) -> impl Iterator<Item = &'a Event> {
     let path = format!("spec.containers{{{container}}}");
-    let of_container = || {
-        events.iter().filter(|event| {
-            let object = event.involved_object.field_path.as_deref();
-            object == Some(&*path)
-        })
-    };
-    let has = |reason: &str| of_container().any(|event| event.reason.as_deref() == Some(reason));
+    events
+        .iter()
+        .filter(move |event| event.involved_object.field_path.as_deref() == Some(&*path))
+}
+
+fn is_killed(events: &[Event], container: &str) -> bool {
+    of_container(events, container).any(|event| event.reason.as_deref() == Some("Killing"))
+}
+
+/// What the kubelet kills a container for that has failed, and what that is called.
+fn failed(events: &[Event], container: &str) -> Option<(Cause, &'static str)> {
+    let hook = |event: &Event| event.reason.as_deref() == Some("FailedPostStartHook");
     let unhealthy = |probe: &str| {
-        of_container().any(|event| {
+        of_container(events, container).any(|event| {
             let message = event.message.as_deref().unwrap_or_default();
             event.reason.as_deref() == Some("Unhealthy") && message.starts_with(probe)
         })
     };
-    if !has("Killing") {
-        return None;
-    }
-    if has("FailedPostStartHook") {
+    if of_container(events, container).any(hook) {
         return Some((Cause::FailedPostStartHook, "postStart hook"));
     }
     let probes = [

@@ -151,6 +151,8 @@ def test_a_log_that_an_override_cannot_read_spoils_nothing(
         (5, "5"),
         # PostgreSQL would refuse the record with the grade.
         ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
+        # As `errors="surrogateescape"` gives a byte that is not UTF-8.
+        ("a\udcffb", "a?b"),
     ],
 )
 def test_what_an_override_gives_as_the_log_becomes_a_text_that_a_database_takes(

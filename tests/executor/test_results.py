@@ -21,7 +21,7 @@ def folder(path: Path, *names: str) -> Path:
     path.mkdir()
     for name in names:
         (path / name).parent.mkdir(exist_ok=True)
-        (path / name).touch()
+        (path / name).write_text("" if name.startswith("empty") else "{}")
     return path
 
 
@@ -40,6 +40,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (["loops.txt"], PROPERTIES, [], "NoNotebook"),
         ([".loops.ipynb"], PROPERTIES, [], "NoNotebook"),
         ([], PROPERTIES, [], "NoNotebook"),
+        (["loops.ipynb"], PROPERTIES, ["other.ipynb", ".loops.ipynb"], "NoResults"),
+        (["loops.ipynb"], None, ["other.ipynb"], "NoResults"),
+        (["empty.ipynb"], None, ["empty.ipynb"], "NoResults"),
         # The image may grade in a way of its own.
         (["loops (1).ipynb"], PROPERTIES, ["loops.ipynb"], "Completed"),
         ([], '{"notebooks": {}}', [], "Completed"),

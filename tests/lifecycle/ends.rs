@@ -134,9 +134,16 @@ async fn when_an_end_was_seen_and_told_is_the_time_of_day() {
 
 /// The outcome of a pod with `restartPolicy: OnFailure` whose container is in this state when its time is over.
 async fn restarted(state: Value, last_state: Value) -> Outcome {
+    let mut status = status("Running", &state);
+    status["containerStatuses"][0]["lastState"] = last_state;
+    at_the_limit(json!([{"name": "c", "image": "i:1"}]), status).await
+}
+
+/// The outcome of a pod with `restartPolicy: OnFailure` whose status is this when its time is over.
+async fn at_the_limit(containers: Value, status: Value) -> Outcome {
     let embedded = without_kubelet();
     let pod = json!({"metadata": {"name": "p"}, "spec": {
-        "restartPolicy": "OnFailure", "containers": [{"name": "c", "image": "i:1"}],
+        "restartPolicy": "OnFailure", "containers": containers,
     }});
     let options = RunOptions {
         timeout: Some(Duration::from_mins(1)),
@@ -149,8 +156,6 @@ async fn restarted(state: Value, last_state: Value) -> Outcome {
     let playing = async {
         appears(&embedded, "p").await;
         played::run(&embedded, "p").await;
-        let mut status = status("Running", &state);
-        status["containerStatuses"][0]["lastState"] = last_state;
         played::set(&embedded, "p", &status).await;
     };
     let (outcome, ()) = tokio::join!(running, playing);
@@ -218,6 +223,19 @@ async fn a_container_beside_the_work_that_outlives_it_is_not_the_students_fault(
     let goes_on = ends(&played::running(), &played::completed());
     let (outcome, _) = run_pod(&door, &embedded, options, &goes_on).await;
     assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_beside_the_work_that_fails_again_and_again_until_the_limit_is_the_courses() {
+    let containers = json!([{"name": "grade", "image": "i:1"}, {"name": "beside", "image": "i:1"}]);
+    let status = json!({"phase": "Running", "containerStatuses": [
+        of("grade", &played::completed()), of("beside", &terminated(3, "Error")),
+    ]});
+    let verdict = at_the_limit(containers, status).await.verdict;
+    assert_eq!(
+        (&verdict.cause, verdict.blame()),
+        (&Cause::Outlived, Some(Blame::Course))
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,11 +6,43 @@ use kubegrader::step::Steps;
 use kubegrader::verdict::Verdict;
 use kubegrader::{RunOptions, run};
 use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
 use crate::support::played::{self, appears, status, terminated};
 use crate::support::without_kubelet;
+
+#[tokio::test(start_paused = true)]
+async fn the_word_of_a_kill_that_comes_seconds_after_the_end_is_waited_for() {
+    let (embedded, door) = (without_kubelet(), Door::default());
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [
+        {"name": "c", "image": "i:1", "livenessProbe": probe()},
+    ]}});
+    let cluster = door.cluster(&embedded);
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let manifest = Manifest::new(pod).unwrap();
+    let running = run(&cluster, manifest, RunOptions::default(), &steps, cancel);
+    let playing = async {
+        let pod = appears(&embedded, "p").await;
+        let told = |reason, message| {
+            let mut event = played::event(&pod, "Warning", reason, message);
+            event["involvedObject"]["fieldPath"] = json!("spec.containers{c}");
+            event
+        };
+        played::run(&embedded, "p").await;
+        played::tell(&embedded, &told("Unhealthy", "Liveness probe failed: ")).await;
+        played::set(&embedded, "p", &status("Failed", &terminated(137, "Error"))).await;
+        sleep(Duration::from_secs(5)).await;
+        played::tell(
+            &embedded,
+            &told("Killing", "Container c failed liveness probe"),
+        )
+        .await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Unhealthy);
+}
 
 /// The verdict on a pod that ends with 137, and how often events were asked for.
 async fn verdict_on(container: &Value, events: &[(&str, &str, &str)]) -> (Verdict, usize) {
@@ -90,8 +122,11 @@ async fn a_kill_that_no_probe_asked_for_stays_the_students_and_pods_without_prob
 {
     let unhealthy = ("c", "Unhealthy", "Liveness probe failed: ");
     let live = json!({"livenessProbe": probe()});
-    // It failed once, and the container ended before it was killed for that.
+    // It failed once, and something else has killed the container: the word of a kill may be eight seconds late.
     let (verdict, asked) = verdict_on(&live, &[unhealthy]).await;
+    assert_eq!((verdict.cause, asked), (Cause::Error, 9));
+    // No probe has failed.
+    let (verdict, asked) = verdict_on(&live, &[("c", "Killing", "Stopping container c")]).await;
     assert_eq!((verdict.cause, asked), (Cause::Error, 1));
     let beside = [
         ("other", "Unhealthy", "Liveness probe failed: "),
