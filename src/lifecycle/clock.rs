@@ -228,19 +228,18 @@ impl Clock {
             return Some((ended + SETTLING, Expired::Settling));
         }
         if let Some(at) = self.going {
-            // Its grace may be longer than the time that it has left.
-            let run = self.run_limit().map(|run| (run, Expired::Run));
-            let going = (at, Expired::Going);
-            return [Some(going), run]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(at, _)| *at);
+            // Nothing ends it sooner than its grace: a further delete does not shorten one that a kubelet has begun
+            // (docs/pod-lives.md, fact 23).
+            return Some((at, Expired::Going));
         }
         let patience = self
             .reason()
             .and_then(|(waiting, since)| Some((*since + waiting.patience()?, Expired::Patience)));
-        if self.running.is_some() {
-            let run = self.run_limit().map(|run| (run, Expired::Run));
+        if let Some(running) = self.running {
+            let left = self
+                .timeout
+                .map(|timeout| timeout.saturating_sub(self.ran_before));
+            let run = left.map(|left| (running + left, Expired::Run));
             return [run, patience]
                 .into_iter()
                 .flatten()
@@ -260,15 +259,6 @@ impl Clock {
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
-    }
-
-    fn run_limit(&self) -> Option<Instant> {
-        Some(self.running? + self.timeout?.saturating_sub(self.ran_before))
-    }
-
-    /// Whether somebody else deletes the pod.
-    pub(super) fn goes(&self) -> bool {
-        self.going.is_some()
     }
 
     /// The verdict on a pod that did not start in time.

@@ -303,11 +303,6 @@ impl Run {
             Expired::Run if let Some(verdict) = self.last.as_deref().and_then(on_silent_node) => {
                 Err(self.unconfirmed(verdict))
             }
-            // Not the student's: somebody else has told it to go, and it takes its grace. It is stopped.
-            Expired::Run if self.clock.goes() => Err(Error::Lost {
-                object: self.object(),
-                verdict: Box::new(deleted(self.last.as_deref())),
-            }),
             Expired::Settling => {
                 let state = self
                     .last

@@ -139,32 +139,6 @@ async fn a_volume_that_comes_between_two_looks_at_the_events_is_seen_at_the_end_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_somebody_deletes_with_a_long_grace_does_not_outlive_its_time_to_run() {
-    let embedded = without_kubelet();
-    let cluster = Cluster::with_client(embedded.client("default"), "in-process");
-    let began = Instant::now();
-    let options = RunOptions {
-        timeout: Some(Duration::from_mins(1)),
-        ..RunOptions::default()
-    };
-    let running = run_pod(&cluster, on_node(), options);
-    let playing = async {
-        appears(&embedded, "p").await;
-        played::run(&embedded, "p").await;
-        let grace = json!({"gracePeriodSeconds": 600});
-        delete(&embedded.router(), &format!("{PODS}/p"), &grace).await;
-        // It is told to go at once, and its kubelet ends it.
-        sleep(Duration::from_secs(61)).await;
-        let pod = read(&embedded, "p").await;
-        assert_eq!(pod["metadata"]["deletionGracePeriodSeconds"], 1, "{pod}");
-        goes(&embedded, "p").await;
-    };
-    let (ended, ()) = tokio::join!(running, playing);
-    assert_eq!(judged(&ended), Some((Cause::Deleted, Some(Blame::Cluster))));
-    assert!(began.elapsed() < Duration::from_secs(63));
-}
-
-#[tokio::test(start_paused = true)]
 async fn events_that_may_not_be_read_are_asked_for_once_and_those_that_cannot_just_now_again() {
     let missing = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
