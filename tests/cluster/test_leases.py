@@ -90,8 +90,10 @@ def test_a_lease_is_shared_by_all_submissions_of_a_process(
     requests = cluster.requests
     assert (requests["create"], requests["log"], requests["delete"]) == (10, 10, 10)
     # Its create, a renewal that shows that there can be one, and one every 20 seconds.
-    assert 2 <= requests["lease"] <= 4
-    assert (requests["get"], requests["watch"]) == (0, 1)
+    assert 2 <= requests["lease"] < len(runs)
+    # A watch ends after half a minute and is begun anew.
+    assert requests["get"] == 0
+    assert 1 <= requests["watch"] < len(runs)
 
 
 def test_a_lease_that_may_not_be_renewed_is_promised_by_no_pod(

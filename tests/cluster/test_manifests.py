@@ -52,7 +52,9 @@ def test_a_submission_is_graded_with_the_shipped_role_and_no_right_is_missed(
     assert (right.status, right.score) == ("automatically_graded", 3.0), right.log
     assert names(api, own_namespace) == []
     requests = ended(right)._cluster().requests
-    assert (requests["watch"], requests["get"]) == (1, 0)
+    # Half a minute each: a grading may take longer here.
+    assert requests["watch"] >= 1
+    assert requests["get"] == 0
     told = [record.getMessage() for record in caplog.records]
     assert any("created (uid " in message for message in told)
     assert [message for message in told if "orbidden" in message or "Allow" in message] == []
