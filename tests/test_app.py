@@ -104,6 +104,7 @@ TRAITS = {
         "annotations",
         "base_input_path",
         "base_output_path",
+        "cell_timeout",
         "convert_executable",
         "cpu_guarantee",
         "cpu_limit",
@@ -117,6 +118,7 @@ TRAITS = {
         "extra_volumes",
         "fs_gid",
         "git_executable",
+        "git_manager_class",
         "image_config_path",
         "image_pull_policy",
         "image_pull_secrets",
@@ -153,24 +155,18 @@ TRAITS = {
     ],
     "GraderPod": ["max_grading_time", "poll_interval"],
 }
-SINCE_0_10 = ["cell_timeout", "git_manager_class"]
-
-
-def traits() -> dict[str, list[str]]:
-    """What a site's config may say, with the installed release."""
-    newer = SINCE_0_10 if INSTALLED.number >= (0, 10, 0) else []
-    return {**TRAITS, "KubeAutogradeExecutor": sorted([*TRAITS["KubeAutogradeExecutor"], *newer])}
+"""What a site's config may say, with every release."""
 
 
 def test_the_classes_have_these_traits_and_no_others() -> None:
     found = {one.__name__: one.class_trait_names(config=True) for one in executor_classes()}
-    assert {name: sorted(names) for name, names in found.items()} == traits()
+    assert {name: sorted(names) for name, names in found.items()} == TRAITS
 
 
 def test_help_all_and_the_generated_config_list_every_trait_of_the_executor() -> None:
     help_all = run("--help-all").stdout
     config = run("--generate-config").stdout
-    for section, names in traits().items():
+    for section, names in TRAITS.items():
         for name in names:
             assert f"\n--{section}.{name}=" in help_all
             assert f"\n# c.{section}.{name} = " in config
