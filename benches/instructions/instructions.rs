@@ -82,7 +82,7 @@ fn images() -> tempfile::NamedTempFile {
     file
 }
 
-#[library_benchmark(config = at_most(130_817))]
+#[library_benchmark(config = at_most(137_341))]
 fn an_event_is_decoded() -> WatchEvent<PodView> {
     serde_json::from_str(black_box(EVENT)).expect("an event")
 }
