@@ -309,12 +309,20 @@ fn outlived_text(pod: &PodView, ended: &str) -> Option<String> {
         terminated(one).is_some_and(|end| ended_with(false, end) == Cause::Completed)
     };
     let mut others = pod.containers().iter();
-    // One that is started again and again may not run just now.
     let other = others.find(|one| !is_done(one))?;
+    // One that is started again and again may not run just now.
+    let went_on = match terminated(other).or_else(|| terminated_before(other)) {
+        Some(end) if !is_running(other) => {
+            format!(
+                "{} and was started again",
+                container_text(false, other, end)
+            )
+        }
+        _ => format!("container {} ran on", other.name),
+    };
     Some(format!(
-        "DeadlineExceeded: {ended}, and container {} ran on until the time was over; what is to run beside it is an init \
-         container with 'restartPolicy: Always'",
-        other.name
+        "DeadlineExceeded: {ended}, and {went_on} until the time was over; what is to run beside it is an init container with \
+         'restartPolicy: Always'"
     ))
 }
 

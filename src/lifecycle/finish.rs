@@ -72,7 +72,7 @@ impl Run {
     /// Reads the log while the pod stops: its time is over, whatever the log does. The log has a start, since a pod that ends
     /// at its first signal may be gone before a busy API server has looked at a request for it.
     async fn read_log_and_stop(&mut self) -> Option<String> {
-        let news = self.going.take();
+        let news = self.overdue.take();
         let news = news.map_or_else(|| self.subscribe(), |news| *news);
         let mut reading = pin!(self.read_log());
         if let Ok(logs) = timeout(HEAD_START, &mut reading).await {

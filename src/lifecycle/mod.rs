@@ -159,7 +159,7 @@ struct Run {
     uid: Arc<str>,
     created: bool,
     /// News of a pod that was told to go for its time, be it with no answer.
-    going: Option<Box<Subscription>>,
+    overdue: Option<Box<Subscription>>,
     /// Whether a node can be expected to confirm the pod's end.
     is_confirmed: bool,
     clock: Clock,
@@ -207,7 +207,7 @@ impl Run {
             name,
             uid: Arc::default(),
             created: false,
-            going: None,
+            overdue: None,
             is_confirmed: true,
             last: None,
         })

@@ -240,7 +240,7 @@ impl Run {
         {
             self.steps.info(&format!("scheduled to node {node}"));
         }
-        if pod.metadata.deletion_timestamp.is_some() && self.going.is_none() {
+        if pod.metadata.deletion_timestamp.is_some() && self.overdue.is_none() {
             self.clock.go(pod.metadata.deletion_grace_period_seconds);
         }
         if pod.has_sandbox() {

@@ -17,22 +17,24 @@ impl Run {
         let Some(last) = self.last.clone().filter(|_| !self.options.keep) else {
             return self.look_at_pod(news, patience).await;
         };
-        // Its answer may be lost: from now on a deletion may be ours. Subscribed before it, so that its end cannot be missed.
-        if self.going.is_none() {
-            self.going = Some(Box::new(self.subscribe()));
-        }
+        // Before the delete, so that the pod's end cannot be missed.
+        let told = Box::new(self.subscribe());
         let client = self.connection.client();
         let delete = delete_as_read(client, &self.namespace, &last, AT_ONCE);
-        match within(patience, delete).await {
+        let look = match within(patience, delete).await {
             Ok(()) => Look::Goes,
             Err(failure @ Failure::Unanswered(_)) => Look::Unanswered(failure),
-            Err(_) => self.look_at_pod(news, patience).await,
-        }
+            // It has changed or is gone, and that was not us.
+            Err(_) => return self.look_at_pod(news, patience).await,
+        };
+        // Be it that the answer was lost: a deletion may be ours from now on.
+        self.overdue.get_or_insert(told);
+        look
     }
 
     /// The end of a pod that was seen to go: where we have told it to, that is why.
     pub(super) fn explained(&self, end: End) -> End {
-        if self.going.is_some() && end.verdict.cause == Cause::Deleted {
+        if self.overdue.is_some() && end.verdict.cause == Cause::Deleted {
             let verdict = self.overran();
             return End { verdict, ..end };
         }

@@ -236,6 +236,12 @@ async fn a_container_beside_the_work_that_fails_again_and_again_until_the_limit_
         (&verdict.cause, verdict.blame()),
         (&Cause::Outlived, Some(Blame::Course))
     );
+    assert_eq!(
+        verdict.staff_text,
+        "DeadlineExceeded: container grade ended with exit code 0 (Completed), and container beside ended with exit code 3 \
+         (Error) and was started again until the time was over; what is to run beside it is an init container with \
+         'restartPolicy: Always'"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, ServiceExt as _};
 
-use crate::support::{PODS, get, patch, without_kubelet};
+use crate::support::{PODS, delete, get, patch, without_kubelet};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -251,6 +251,26 @@ async fn a_pod_that_goes_by_a_delete_of_its_limit_whose_answer_was_lost_is_not_t
     let (outcome, took) = with_slow_looks(&embedded, hangs, "Running", running).await;
     assert_eq!(outcome.verdict.cause, Cause::DeadlineExceeded);
     assert!(took < LIMIT + Duration::from_secs(3), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_somebody_else_has_deleted_unseen_is_not_told_as_one_that_ran_too_long() {
+    let embedded = without_kubelet();
+    let silent = Rule::new(Fault::WatchStalled(Duration::from_secs(1))).verb(Verb::Watch);
+    embedded.faults().add(silent);
+    let playing = async {
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        state(&embedded, "Running", json!({"running": {}})).await;
+        sleep(LIMIT.checked_sub(Duration::from_secs(1)).unwrap()).await;
+        let hangs = Rule::new(Fault::Latency(Duration::from_hours(1)));
+        embedded.faults().add(hangs.verb(Verb::Get).times(2));
+        delete(&embedded.router(), &format!("{PODS}/p"), &json!({})).await;
+    };
+    let (ended, ()) = tokio::join!(run_pod(&embedded), playing);
+    let error = ended.unwrap_err();
+    assert_eq!(error.verdict().unwrap().cause, Cause::Deleted, "{error}");
 }
 
 #[tokio::test(start_paused = true)]
