@@ -56,8 +56,8 @@ class RunOptions(TypedDict, total=False):
     """The attempt at the submission, from 1."""
     max_attempts: int
     """How many attempts there may be where the cluster breaks one (evicted, preempted, node lost,
-    deleted by someone). Each is a new pod, named ``<name>-attempt-<number>`` from the second on.
-    Default 1."""
+    deleted by someone; a registry, a volume or a runtime that does not answer for five minutes).
+    Each is a new pod, named ``<name>-attempt-<number>`` from the second on. Default 1."""
     before_attempt: Callable[[int], object] | None
     """What has to be done before an attempt after the first, such as putting back folders that the
     pod before it has written to. Called in a thread of kubegrader's, with the attempt's number,
@@ -71,7 +71,8 @@ class RunOptions(TypedDict, total=False):
     """The uid of a pod that is there already: it is not created, but watched to its end."""
     keep: bool
     """Whether the pod is left to the caller to delete, however it ended. One whose run is cancelled
-    is deleted all the same."""
+    is deleted all the same. At its end it stops naming this process as its owner: one more request,
+    and the verb `patch` or `update`."""
     log_limit: int
     """Bytes of the log that are kept, half from its beginning and half from its end. With 0 it is
     not read."""

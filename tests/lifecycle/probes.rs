@@ -13,39 +13,17 @@ use crate::support::door::Door;
 use crate::support::played::{self, appears, status, terminated};
 use crate::support::without_kubelet;
 
-#[tokio::test(start_paused = true)]
-async fn the_word_of_a_kill_that_comes_seconds_after_the_end_is_waited_for() {
-    let (embedded, door) = (without_kubelet(), Door::default());
-    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [
-        {"name": "c", "image": "i:1", "livenessProbe": probe()},
-    ]}});
-    let cluster = door.cluster(&embedded);
-    let (steps, cancel) = (Steps::default(), CancellationToken::new());
-    let manifest = Manifest::new(pod).unwrap();
-    let running = run(&cluster, manifest, RunOptions::default(), &steps, cancel);
-    let playing = async {
-        let pod = appears(&embedded, "p").await;
-        let told = |reason, message| {
-            let mut event = played::event(&pod, "Warning", reason, message);
-            event["involvedObject"]["fieldPath"] = json!("spec.containers{c}");
-            event
-        };
-        played::run(&embedded, "p").await;
-        played::tell(&embedded, &told("Unhealthy", "Liveness probe failed: ")).await;
-        played::set(&embedded, "p", &status("Failed", &terminated(137, "Error"))).await;
-        sleep(Duration::from_secs(5)).await;
-        played::tell(
-            &embedded,
-            &told("Killing", "Container c failed liveness probe"),
-        )
-        .await;
-    };
-    let (outcome, ()) = tokio::join!(running, playing);
-    assert_eq!(outcome.unwrap().verdict.cause, Cause::Unhealthy);
-}
-
 /// The verdict on a pod that ends with 137, and how often events were asked for.
 async fn verdict_on(container: &Value, events: &[(&str, &str, &str)]) -> (Verdict, usize) {
+    verdict_with_late(container, events, &[]).await
+}
+
+/// The same where these events come five seconds after the end.
+async fn verdict_with_late(
+    container: &Value,
+    events: &[(&str, &str, &str)],
+    late: &[(&str, &str, &str)],
+) -> (Verdict, usize) {
     let (embedded, door) = (without_kubelet(), Door::default());
     let mut pod =
         json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
@@ -61,12 +39,19 @@ async fn verdict_on(container: &Value, events: &[(&str, &str, &str)]) -> (Verdic
     let playing = async {
         let pod = appears(&embedded, "p").await;
         played::run(&embedded, "p").await;
-        for (container, reason, message) in events {
+        let tell = async |(container, reason, message): &(&str, &str, &str)| {
             let mut event = played::event(&pod, "Warning", reason, message);
             event["involvedObject"]["fieldPath"] = json!(format!("spec.containers{{{container}}}"));
             played::tell(&embedded, &event).await;
+        };
+        for event in events {
+            tell(event).await;
         }
         played::set(&embedded, "p", &status("Failed", &terminated(137, "Error"))).await;
+        sleep(Duration::from_secs(5)).await;
+        for event in late {
+            tell(event).await;
+        }
     };
     let (outcome, ()) = tokio::join!(running, playing);
     (
@@ -115,6 +100,15 @@ async fn what_the_kubelet_killed_for_a_probe_or_a_hook_is_the_courses() {
         );
         assert_eq!(verdict.exit_code, Some(137));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_word_of_a_kill_that_comes_seconds_after_the_end_is_waited_for() {
+    let unhealthy = ("c", "Unhealthy", "Liveness probe failed: ");
+    let killing = ("c", "Killing", "Container c failed liveness probe");
+    let live = json!({"livenessProbe": probe()});
+    let (verdict, _) = verdict_with_late(&live, &[unhealthy], &[killing]).await;
+    assert_eq!(verdict.cause, Cause::Unhealthy);
 }
 
 #[tokio::test(start_paused = true)]
