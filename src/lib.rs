@@ -11,6 +11,7 @@
 //!     becomes a verdict, by the table in [`cause`];
 //! - [`pod_check`]: what every cluster would refuse of a Pod, before there is one;
 //! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
+//! - `printable`: what others say, on one line;
 //! - `quantity`: amounts as Kubernetes writes them, for quotas and for the embedded cluster;
 //! - [`Outcome`]: what came of it; [`Error`]: what kept it from being run or judged.
 //!
@@ -34,6 +35,7 @@ pub mod owner;
 pub mod packed;
 pub mod pod_check;
 pub mod pod_view;
+mod printable;
 #[cfg(feature = "python")]
 mod python;
 mod quantity;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use log::Level;
 
 use crate::lifecycle::RunOptions;
+use crate::printable::printable;
 
 type Sink = dyn Fn(Level, String) + Send + Sync;
 
@@ -90,13 +91,7 @@ impl Steps {
         let mut line = String::with_capacity(self.about.len() + 2 + step.len());
         line.push_str(&self.about);
         line.push_str(": ");
-        line.extend(step.chars().map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        }));
+        line.extend(step.chars().map(printable));
         (self.sink)(level, line);
     }
 }

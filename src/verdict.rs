@@ -14,6 +14,7 @@ use crate::container_end::{
     container_text, ended_with, is_oom, terminated, terminated_before, without_message,
 };
 use crate::pod_view::{PodView, is_terminated};
+use crate::printable::on_one_line;
 use crate::waiting::{Waiting, waiting};
 
 /// The kubelet's words for a Pod that wrote more than its own limit (`eviction_manager.go`: of a container, of all of them, of an
@@ -114,7 +115,7 @@ impl fmt::Display for Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// Held back by a scheduling gate: its time to start does not run.
-    Gated,
+    Gated(Waiting),
     /// It does not run yet; the reason, where Kubernetes gave one.
     Waiting(Option<Waiting>),
     /// A container runs.
@@ -223,7 +224,7 @@ fn ended_before_phase(pod: &PodView) -> Option<Verdict> {
     }
     let failed_init = pod
         .ending_init_containers()
-        .any(|status| terminated(status).is_some_and(|end| end.exit_code != 0));
+        .any(|status| terminated(status).is_some_and(|end| end.exit_code != 0 || is_oom(end)));
     let all_others_wait = !pod
         .containers()
         .iter()
@@ -254,7 +255,8 @@ fn phase_and_exit_code(pod: &PodView) -> (Phase, Option<i32>) {
         Some("Succeeded") => Phase::Succeeded,
         Some("Failed") if exit_code == Some(0) && ended_before_deadline(pod) => Phase::Succeeded,
         Some("Failed") => Phase::Failed,
-        _ if exit_code == Some(0) => Phase::Succeeded,
+        // An init container that decides has failed, whatever its exit code.
+        _ if exit_code == Some(0) && pod.all_terminated() => Phase::Succeeded,
         _ => Phase::Failed,
     };
     (phase, exit_code)
@@ -355,6 +357,10 @@ fn pod_reason(pod: &PodView) -> Option<(Cause, String)> {
     let cause = match reason {
         "DeadlineExceeded" if ended_before_deadline(pod) => return None,
         "DeadlineExceeded" if has_run(pod) => Cause::DeadlineExceeded,
+        "DeadlineExceeded" if let Some(init) = stopped_init(pod) => {
+            let text = with_message(reason, message);
+            return Some((Cause::InitContainerError, format!("{text}; {init}")));
+        }
         "DeadlineExceeded" => Cause::DeadlineExceededBeforeStart,
         "Evicted" if OWN_LIMIT.iter().any(|words| message.contains(words)) => {
             Cause::StorageExceeded
@@ -396,6 +402,15 @@ fn has_run(pod: &PodView) -> bool {
     })
 }
 
+/// How the init container ended that a deadline stopped, in words: it has to have run, and not well.
+fn stopped_init(pod: &PodView) -> Option<String> {
+    let mut init = pod.ending_init_containers();
+    init.find_map(|status| {
+        let end = terminated(status)?;
+        (end.started_at.is_some() && end.exit_code != 0).then(|| container_text(true, status, end))
+    })
+}
+
 fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
     let Some((status, end)) =
         worst_container(pod).and_then(|status| Some((status, terminated(status)?)))
@@ -423,19 +438,8 @@ fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
 /// One line for logs and errors. A container's message is the student's own text: no control character of it gets
 /// through, and not more of it than anybody reads.
 pub(crate) fn with_message(head: &str, message: &str) -> String {
-    let words: Vec<&str> = message.split_whitespace().collect();
-    let line: String = words
-        .join(" ")
-        .chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .take(LONGEST_MESSAGE)
-        .collect();
+    let line = on_one_line(message);
+    let line: String = line.chars().take(LONGEST_MESSAGE).collect();
     if line.is_empty() {
         head.to_owned()
     } else {

@@ -75,7 +75,10 @@ pub(crate) fn waiting(pod: &PodView) -> State {
     };
     let message = unscheduled.message.clone().unwrap_or_default();
     match unscheduled.reason.as_deref() {
-        Some("SchedulingGated") => State::Gated,
+        Some("SchedulingGated") => State::Gated(Waiting {
+            cause: Cause::SchedulingGated,
+            message,
+        }),
         _ => State::Waiting(Some(Waiting {
             cause: Cause::Unschedulable,
             message,

@@ -69,7 +69,7 @@ fn certain_end(life: &Life) -> Option<Verdict> {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
-    /// `ended`; `gone` without an end that was seen; `waiting`, with the verdict if it were given up; `gated` or `running`.
+    /// `ended`; `ended, and not certain`, where the phase never says so; `gone` without an end that was seen; `waiting`, with the verdict if it were given up; `gated` or `running`.
     state: String,
     cause: Option<String>,
     blame: Option<String>,
@@ -110,11 +110,11 @@ impl Row {
             return Self::new("gone", Some(&deleted(Some(last))));
         }
         match judge(last, life.restarts) {
-            State::Ended { .. } => Self::new("ended, and not certain", None),
+            State::Ended { verdict, .. } => Self::new("ended, and not certain", Some(&verdict)),
             State::Waiting(waiting) => {
                 Self::new("waiting", waiting.map(|waiting| waiting.verdict()).as_ref())
             }
-            State::Gated => Self::new("gated", None),
+            State::Gated(gated) => Self::new("gated", Some(&gated.verdict())),
             State::Running => Self::new("running", None),
         }
     }

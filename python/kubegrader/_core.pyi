@@ -552,7 +552,7 @@ def kubeconfig_with_namespace(kubeconfig: str | os.PathLike[str], namespace: str
 
 def _unpickled(text: str) -> Verdict | Timings | Outcome: ...
 def pod_verdict(pod: Mapping[str, Any] | object) -> Verdict | None:
-    """Give the verdict on a pod that has ended, or that waits for something that Kubernetes names.
+    """Give the verdict on a pod that has ended, or that queues or waits for what Kubernetes names.
 
     None for a pod that runs, or that waits for nothing in particular.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from .exceptions import InvalidPodError
@@ -15,6 +16,17 @@ def text(value: Any, by: str, what: str) -> str:
     if isinstance(value, str):
         return value
     raise wrong(value, by, f"{what} as a string")
+
+
+def not_awaited(value: Any, by: str) -> Any:
+    """Take what a plain function gave: in each release of grader-service it is called, not awaited.
+
+    Raises InvalidPodError for a coroutine, which has done nothing.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+        raise InvalidPodError(f"{by} is a coroutine function; it must be a plain one")
+    return value
 
 
 def wrong(value: Any, by: str, expected: str) -> InvalidPodError:

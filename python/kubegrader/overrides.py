@@ -77,7 +77,7 @@ def logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:
 def _logs(executor: KubeAutogradeExecutor, pod: GraderPod) -> str:
     """Give the log as it is; one that cannot be read spoils nothing."""
     try:
-        log: Any = executor._get_pod_logs(pod)  # noqa: SLF001
+        log = given.not_awaited(executor._get_pod_logs(pod), "_get_pod_logs")  # noqa: SLF001
     except Exception as error:
         if _is_time_limit(error):
             raise
@@ -99,7 +99,7 @@ def delete(executor: KubeAutogradeExecutor, pod: GraderPod) -> None:
     if not pod.is_kept:
         return
     try:
-        executor._delete_pod(pod)  # noqa: SLF001
+        given.not_awaited(executor._delete_pod(pod), "_delete_pod")  # type: ignore[func-returns-value]  # noqa: SLF001
     except Exception as error:
         executor.log.warning("Deleting pod %s failed: %s", pod.name, error)
         delete_quietly(executor, pod)

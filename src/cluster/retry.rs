@@ -12,6 +12,7 @@ use kube::core::response::StatusDetails;
 use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
+use crate::printable::on_one_line;
 
 /// How long one request may take before it counts as unanswered.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -304,12 +305,7 @@ fn readable(message: &str) -> String {
     } else {
         message
     };
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let text = words.join(" ");
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
+    let text = on_one_line(text);
     let cut: String = text.chars().take(1000).collect();
     if cut.len() < text.len() {
         format!("{cut} ...")

@@ -154,7 +154,7 @@ impl Clock {
     /// Notes the pod's state; true when it is a new one that is worth a line.
     pub(super) fn note(&mut self, state: &State) -> bool {
         let now = Instant::now();
-        if *state != State::Gated
+        if !matches!(state, State::Gated(_))
             && let Some(since) = self.gated.take()
         {
             self.gated_before += now - since;
@@ -164,7 +164,7 @@ impl Clock {
             self.ended = None;
         }
         match state {
-            State::Gated => {
+            State::Gated(_) => {
                 let first = self.gated.is_none();
                 self.gated.get_or_insert(now);
                 first

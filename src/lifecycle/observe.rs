@@ -7,6 +7,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 use super::Run;
 use super::clock::Expired;
 use super::trouble::Told;
+use crate::cause::Cause;
 use crate::cluster::retry::Failure;
 use crate::cluster::{News, Subscription};
 use crate::error::{Error, Result};
@@ -256,10 +257,11 @@ impl Run {
                 self.steps.warn(&line);
             }
         }
+        let state = self.with_what_it_waited_for(state);
         self.last = Some(pod);
         if self.clock.note(&state) {
             match &state {
-                State::Gated => self.steps.info("queued: a scheduling gate holds it back"),
+                State::Gated(gated) => self.steps.info(&format!("queued: {}", gated.verdict())),
                 State::Waiting(Some(waiting)) => {
                     self.steps.warn(&format!("waits: {}", waiting.verdict()));
                 }
@@ -280,6 +282,33 @@ impl Run {
                 remains: Remains::Ended,
             }),
             _ => None,
+        }
+    }
+
+    /// A deadline of the pod's own that struck before anything ran is told with what the pod was seen to wait for until then: the
+    /// last status does not say it any more.
+    fn with_what_it_waited_for(&self, state: State) -> State {
+        match state {
+            State::Ended { verdict, certain }
+                if verdict.cause == Cause::DeadlineExceededBeforeStart =>
+            {
+                let verdict = match self.start_verdict() {
+                    Verdict {
+                        cause: Cause::StartTimeout,
+                        ..
+                    } => verdict,
+                    before => Verdict {
+                        staff_text: format!(
+                            "{}; until then: {}",
+                            verdict.staff_text, before.staff_text
+                        ),
+                        cause: before.cause,
+                        ..verdict
+                    },
+                };
+                State::Ended { verdict, certain }
+            }
+            other => other,
         }
     }
 

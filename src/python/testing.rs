@@ -104,7 +104,7 @@ pub(super) fn pod_verdict(pod: &Bound<'_, PyAny>) -> PyResult<Option<PyVerdict>>
     })?;
     Ok(match judge(&view, !never) {
         State::Ended { verdict, .. } => Some(verdict.into()),
-        State::Waiting(Some(waiting)) => Some(waiting.verdict().into()),
-        State::Waiting(None) | State::Gated | State::Running => None,
+        State::Waiting(Some(waiting)) | State::Gated(waiting) => Some(waiting.verdict().into()),
+        State::Waiting(None) | State::Running => None,
     })
 }

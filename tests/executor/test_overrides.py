@@ -143,6 +143,26 @@ def test_a_log_that_an_override_cannot_read_spoils_nothing(
     assert names(api, namespace) == []
 
 
+@pytest.mark.parametrize("method", ["_get_pod_logs", "_delete_pod"])
+def test_an_override_that_is_a_coroutine_function_is_told_and_leaves_no_pod(
+    site: Site,
+    settings: Config,
+    api: CoreV1Api,
+    namespace: str,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+) -> None:
+    async def nothing(*_: object) -> None:
+        raise AssertionError("nobody awaits it")
+
+    own = type("Own", (KubeAutogradeExecutor,), {method: nothing})
+    graded = grade(site, settings, own)
+    assert graded.status == "automatically_graded"
+    assert "coroutine" not in graded.log
+    assert f"{method} is a coroutine function; it must be a plain one" in caplog.text
+    assert names(api, namespace) == []
+
+
 @pytest.mark.parametrize(
     ("given", "read"),
     [

@@ -13,6 +13,7 @@ mod hanging_api;
 mod held_up;
 mod killed;
 mod max_pods;
+mod never_began;
 mod news;
 mod one_pod;
 mod other_attempts;

@@ -20,6 +20,11 @@ fn waits(cause: Cause, message: &str) -> State {
     State::Waiting(Some(waiting(cause, message)))
 }
 
+fn gated() -> State {
+    let message = "Scheduling is blocked due to non-empty scheduling gates";
+    State::Gated(waiting(Cause::SchedulingGated, message))
+}
+
 fn ended() -> State {
     State::Ended {
         verdict: Verdict::new(Phase::Failed, Cause::Error, "exit code 1"),
@@ -60,15 +65,15 @@ async fn the_wait_for_a_quota_is_counted_from_its_first_refusal() {
 #[tokio::test(start_paused = true)]
 async fn the_time_behind_gates_is_added_to_the_time_to_start() {
     let mut clock = Clock::new(Some(seconds(30)), None);
-    assert!(clock.note(&State::Gated));
+    assert!(clock.note(&gated()));
     assert_eq!(next(&clock), None);
     advance(seconds(10)).await;
-    assert!(!clock.note(&State::Gated));
+    assert!(!clock.note(&gated()));
     advance(seconds(10)).await;
     clock.note(&State::Waiting(None));
     assert_eq!(next(&clock), Some((30, Expired::Start)));
     advance(seconds(5)).await;
-    assert!(clock.note(&State::Gated));
+    assert!(clock.note(&gated()));
     advance(seconds(40)).await;
     clock.note(&State::Waiting(None));
     assert_eq!(next(&clock), Some((25, Expired::Start)));

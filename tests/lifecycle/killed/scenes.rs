@@ -221,8 +221,8 @@ pub const SCENES: &[Scene] = &[
         fate: Fate::IsGated,
         pod: |pod| pod["spec"]["schedulingGates"] = json!([{"name": "example.org/queue"}]),
         deaths: &[
-            At("queued: a scheduling gate"),
-            After("queued: a scheduling gate", AMID),
+            At("queued: SchedulingGated"),
+            After("queued: SchedulingGated", AMID),
         ],
         ..PLAIN
     },
