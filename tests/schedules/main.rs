@@ -1,7 +1,8 @@
 //! Thousands of seeded lives of pods under seeded faults, against the lifecycle, in paused time.
 //!
 //! `KUBEGRADER_SCHEDULES=10000 cargo test --test schedules` runs so many, from the seed `KUBEGRADER_FIRST` (0) on;
-//! `KUBEGRADER_SEED=7` runs one. What fails is told with its seed and all that happened.
+//! `KUBEGRADER_SEED=7` runs one. What fails is told with its seed and all that happened. An allocator counts what all of them leave
+//! behind.
 
 mod found;
 mod judge;
@@ -16,11 +17,13 @@ mod schedule;
 mod owners;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kubegrader::embedded::faults::Faults;
+use peak_alloc::PeakAlloc;
 
 use schedule::Schedule;
 
@@ -28,6 +31,11 @@ use schedule::Schedule;
 const USUAL: u64 = 600;
 /// How many failures are told in full.
 const TOLD: usize = 3;
+/// What the second half of them may leave behind, in bytes: one client that is kept takes more.
+const SLACK: usize = 16 * 1024;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -89,12 +97,31 @@ fn whatever_the_cluster_does_each_submission_gets_one_true_outcome_and_leaves_no
     }
     let count = setting("KUBEGRADER_SCHEDULES").unwrap_or(USUAL);
     let first = setting("KUBEGRADER_FIRST").unwrap_or_default();
-    let next = AtomicU64::new(first);
+    let warm_up = count / 2;
+    let mut failures = run_all(first..first + warm_up);
+    let before = HEAP.current_usage();
+    failures.extend(run_all(first + warm_up..first + count));
+    let after = HEAP.current_usage();
+    failures.sort_unstable();
+    assert!(
+        failures.is_empty(),
+        "{} of {count} schedules failed: {failures:?}",
+        failures.len()
+    );
+    assert!(
+        after <= before + SLACK,
+        "{before} bytes were in use after {warm_up} schedules, {after} after {count}"
+    );
+}
+
+/// Runs schedules on all cores; the seeds of those that failed.
+fn run_all(seeds: Range<u64>) -> Vec<u64> {
+    let next = AtomicU64::new(seeds.start);
     let failures = Mutex::new(Vec::new());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + count {
+            if seed >= seeds.end {
                 return;
             }
             if let Err(failure) = run(seed) {
@@ -115,11 +142,5 @@ fn whatever_the_cluster_does_each_submission_gets_one_true_outcome_and_leaves_no
             scope.spawn(work);
         }
     });
-    let mut failures = failures.into_inner().unwrap();
-    failures.sort_unstable();
-    assert!(
-        failures.is_empty(),
-        "{} of {count} schedules failed: {failures:?}",
-        failures.len()
-    );
+    failures.into_inner().unwrap()
 }
