@@ -117,6 +117,28 @@ def test_a_process_with_runs_of_its_own_reaps_in_the_background(
     assert run.cancel()
 
 
+def test_a_process_that_runs_another_program_now_finds_what_the_one_before_left(
+    api: CoreV1Api, namespace: str, spawn: Spawn
+) -> None:
+    child = spawn(
+        """
+        if name == "before":
+            run = cluster.submit(pod("sleep 600"), instance="exec")
+            sys.stdin.readline()
+            sys.argv[4] = "after"
+            # Nothing of it is told to end: neither atexit nor a destructor runs.
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:3], *sys.argv[1:]])
+        print([(pod.name, pod.action, pod.reason) for pod in cluster.reap(instance="exec")])
+        """,
+        "before",
+    )
+    until(lambda: phase(api, namespace, "before") == "Running")
+    code, out, err = child.ends("now\n")
+    reason = "it is that of a program which this process ran before the present one"
+    assert (code, out) == (0, str([("before", "deleted", reason)])), err
+    until(lambda: names(api, namespace) == [])
+
+
 def test_forked_children_leave_the_pods_of_their_parent_and_of_each_other_alone(
     api: CoreV1Api, namespace: str, spawn: Spawn
 ) -> None:

@@ -325,6 +325,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             self._conclude(pod)
             await asyncio.to_thread(self._secure_output)
             self._require_success(await results.verdict_async(self._handed_in, self.output_path))
+            await asyncio.to_thread(own_gradebook.require_left, self.output_path)
         except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
                 overrides.delete(self, pod)
@@ -344,6 +345,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             self._conclude(pod)
             self._secure_output()
             self._require_success(results.verdict(self._handed_in, self.output_path))
+            own_gradebook.require_left(self.output_path)
         except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
                 overrides.delete(self, pod)

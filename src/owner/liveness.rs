@@ -57,6 +57,9 @@ pub async fn liveness(
 /// its container, where it is ours; its Lease in `namespace`; its Kubernetes pod.
 ///
 /// A Lease is believed before the Kubernetes pod: a pod that was deleted by force is gone while its process may run on.
+///
+/// A process that runs another program now (execve(2), as a celery worker on SIGHUP) keeps its number and its start: what it owned
+/// before, only it can tell from what it owns.
 pub(crate) async fn of_process(
     connection: &Connection,
     process: &Process,
@@ -66,9 +69,14 @@ pub(crate) async fn of_process(
 ) -> Liveness {
     if let Some(claimed) = &claim.process
         && let Some(here) = process.identity()
-        && let Some(known) = claimed.look(&here.host)
     {
-        return known;
+        if claimed == here && id != process.id() {
+            let text = "it is that of a program which this process ran before the present one";
+            return Liveness::Gone(text.to_owned());
+        }
+        if let Some(known) = claimed.look(&here.host) {
+            return known;
+        }
     }
     if let Some(place) = &claim.place
         && let Some(here) = process.place()

@@ -50,7 +50,8 @@ class Service:
         if is_async():
             return self.grade(*submissions)
         # Neither may be made by several threads at once.
-        assert celery_app(self.site).sessionmaker is not None
+        app = celery_app(self.site)
+        assert (app.sessionmaker if hasattr(type(app), "sessionmaker") else app.db) is not None
         with ThreadPoolExecutor(len(submissions), initializer=_loop_of_the_thread) as pool:
             return [graded for [graded] in pool.map(self.grade, submissions)]
 

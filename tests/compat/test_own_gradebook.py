@@ -39,3 +39,28 @@ def test_a_link_or_a_pipe_in_place_of_the_gradebook_is_no_grade(
     assert (graded.status, graded.score) == ("grading_failed", None)
     assert "the pod has left a link or a pipe there and no file" in graded.log
     assert kube_cluster.pods() == []
+
+
+@pytest.mark.parametrize(
+    ("leaves", "told"),
+    [
+        ('rm "$out/gradebook.json"', "No such file or directory"),
+        ('echo "half of a gra" > "$out/gradebook.json"', "it is no JSON object"),
+        ('echo "[]" > "$out/gradebook.json"', "it is no JSON object"),
+    ],
+)
+def test_a_gradebook_that_is_gone_or_broken_is_told_as_that(
+    service: Service,
+    settings: Config,
+    prepared: Program,
+    kube_cluster: KubeCluster,
+    leaves: str,
+    told: str,
+) -> None:
+    prepared.use(settings, f"leave_results; {leaves}; echo graded")
+    [graded] = service.grade(service.submit(SUBMISSIONS[0].notebook(service.site.course)))
+    assert (graded.status, graded.score) == ("grading_failed", None)
+    assert graded.log.startswith("graded\n\nYour submission")
+    assert f"gradebook.json: {told}, though the pod succeeded" in graded.log
+    assert "half of a gra" not in graded.log
+    assert kube_cluster.pods() == []

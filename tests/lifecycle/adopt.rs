@@ -18,7 +18,7 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::support::door::Door;
 use crate::support::listening::listening;
-use crate::support::owners::{claim, dead, far, living, owned};
+use crate::support::owners::{alive, claim, dead, far, living, owned};
 use crate::support::{PODS, create, get, patch, without_kubelet};
 
 const MERGE: &str = "application/merge-patch+json";
@@ -81,13 +81,13 @@ fn owner_of(pod: &Value) -> &str {
 async fn the_pod_of_a_process_that_lives_is_neither_adopted_nor_replaced() {
     for adopt in [true, false] {
         let embedded = without_kubelet();
-        let living = claim(&Identity::of_this_process().unwrap());
-        let before = create(&embedded.router(), &owned("p", "a", &living)).await;
+        let owner = alive();
+        let before = create(&embedded.router(), &owned("p", "a", &claim(&owner))).await;
         let cluster = Door::default().cluster(&embedded);
         let error = run_pod(&cluster, options(adopt), &Steps::default(), Stop::default())
             .await
             .unwrap_err();
-        let pid = std::process::id();
+        let pid = owner.pid;
         let text = format!(
             "creating pod default/p: a pod of this name is there already and does not belong to this submission (it is \
              of this submission, and its owner lives: process {pid} of this machine runs)"
@@ -133,7 +133,7 @@ async fn who_adopts_a_pod_owns_it() {
                 .as_str()
                 .unwrap();
             let claim: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(claim["process"]["pid"], std::process::id());
+            assert_eq!(claim["process"]["pid"], process.identity().unwrap().pid);
             assert_ne!(
                 adopted["metadata"]["labels"]["kubegrader.io/run"],
                 "run-of-a"

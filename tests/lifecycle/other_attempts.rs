@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
-use crate::support::owners::{claim, dead, owned};
+use crate::support::owners::{alive, claim, dead, owned};
 use crate::support::played::{
     self, appears, changes_hands, goes, is_told_to_go, names, read, succeed, until,
 };
@@ -162,7 +162,7 @@ async fn of_two_later_attempts_the_newest_is_adopted_and_the_other_stopped() {
 async fn a_later_attempt_of_a_process_that_lives_is_not_touched_and_no_pod_is_made_beside_it() {
     for adopt in [true, false] {
         let embedded = without_kubelet();
-        let living = claim(&Identity::of_this_process().unwrap());
+        let living = claim(&alive());
         let before = leave(&embedded, 2, &living).await;
         let cluster = Door::default().cluster(&embedded);
         let ended = run_pod(&cluster, options(adopt, &Prepared::default())).await;

@@ -15,7 +15,7 @@ use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
-use crate::support::owners::{claim, dead, far, living, owned};
+use crate::support::owners::{alive, claim, dead, far, living, owned};
 use crate::support::{PODS, create, get, patch, without_kubelet};
 
 /// What of all requests only the reaper's list of pods has.
@@ -54,7 +54,7 @@ async fn end(embedded: &EmbeddedCluster, name: &str, finished_at: &str) {
 #[tokio::test(start_paused = true)]
 async fn of_all_pods_only_those_of_a_dead_process_go() {
     let embedded = without_kubelet();
-    let living = Identity::of_this_process().unwrap();
+    let living = alive();
     for pod in [
         owned("dead", "a", &claim(&dead())),
         owned("detached", "detached", &json!(null)),
@@ -138,11 +138,23 @@ async fn a_dry_run_deletes_nothing() {
     assert_eq!(door.count(&Method::DELETE, ""), 0);
 }
 
+/// execve(2) keeps the number and the start of a process.
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_program_of_the_same_process_owned_goes() {
+    let embedded = without_kubelet();
+    let this = Identity::of_this_process().unwrap();
+    create(&embedded.router(), &owned("q", "a", &claim(&this))).await;
+    let report = reaped(&Door::default().cluster(&embedded), &ReapOptions::default()).await;
+    let text = "it is that of a program which this process ran before the present one";
+    assert_eq!(report, [("q".to_owned(), Action::Deleted, text.to_owned())]);
+    assert_eq!(names(&embedded).await, [""; 0]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_is_adopted_between_list_and_delete_is_not_hit() {
     let embedded = without_kubelet();
     create(&embedded.router(), &owned("q", "a", &claim(&dead()))).await;
-    let living = claim(&Identity::of_this_process().unwrap());
+    let living = claim(&alive());
     let adopted = json!({"metadata": {
         "labels": {"kubegrader.io/owner": "b"},
         "annotations": {"kubegrader.io/owner-claim": living.to_string()},
@@ -178,7 +190,7 @@ async fn a_pod_whose_status_changes_between_list_and_delete_goes_all_the_same() 
 async fn a_finished_pod_of_an_unknown_owner_goes_after_its_time_by_the_servers_clock() {
     let embedded = without_kubelet();
     let far = claim(&far());
-    let living = claim(&Identity::of_this_process().unwrap());
+    let living = claim(&alive());
     create(&embedded.router(), &owned("ended", "a", &far)).await;
     create(&embedded.router(), &owned("ended-of-living", "b", &living)).await;
     create(&embedded.router(), &owned("unended", "a", &far)).await;

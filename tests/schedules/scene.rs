@@ -15,9 +15,8 @@ use tokio::time::{Instant, sleep};
 
 use super::judge::judge;
 use super::life::Life;
-use super::owners;
 use super::player::{Player, Truth};
-use super::process::{Leg, Submitter};
+use super::process::{Leg, Submitter, another};
 use super::schedule::{Interruption, Schedule};
 
 /// How long the cluster may take to be rid of a pod whose deletion it was told.
@@ -136,7 +135,7 @@ async fn left_over(
     if schedule.kill.is_some() {
         // To this one the second process is alive.
         let reaper = Cluster::with_client(embedded.client("default"), "in-process");
-        let reaper = reaper.owned_by(owners::living());
+        let reaper = reaper.owned_by(another());
         while reap(&reaper, &ReapOptions::default(), &Steps::default())
             .await
             .is_err()
