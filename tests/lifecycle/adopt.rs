@@ -9,7 +9,7 @@ use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::lifecycle::{Detach, Stop};
 use kubegrader::manifest::Manifest;
-use kubegrader::owner::{Identity, Process};
+use kubegrader::owner::Process;
 use kubegrader::reap::{Action, ReapOptions, reap};
 use kubegrader::step::Steps;
 use kubegrader::{Cluster, Error, Outcome, RunOptions, run};

@@ -11,7 +11,6 @@ use futures::FutureExt;
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::lifecycle::BeforeAttempt;
-use kubegrader::owner::Identity;
 use kubegrader::step::Steps;
 use kubegrader::{Cluster, Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
