@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -115,6 +116,23 @@ def test_a_process_with_runs_of_its_own_reaps_in_the_background(
     until(lambda: "left-alone" not in names(api, namespace))
     assert "at-work" in names(api, namespace)
     assert run.cancel()
+
+
+def test_a_process_without_runs_reaps_in_the_background_when_it_is_told_to(
+    cluster: kubegrader.Cluster,
+    api: CoreV1Api,
+    namespace: str,
+    spawn: Spawn,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    child = spawn('cluster.run(pod("sleep 600"), instance="soon")', "left-alone")
+    until(lambda: "left-alone" in names(api, namespace))
+    kill(child)
+    with caplog.at_level(logging.INFO):
+        cluster.reap_in_background(instance="soon", logger=logging.getLogger("service"))
+        until(lambda: "left-alone" not in names(api, namespace))
+        until(lambda: "left-alone" in caplog.text)
+    assert f"process {child.process.pid} of this machine has ended" in caplog.text
 
 
 def test_a_process_that_runs_another_program_now_finds_what_the_one_before_left(

@@ -43,6 +43,7 @@ from . import (
     planted_git,
     results,
     trait_notices,
+    worker_start,
 )
 from ._core import build_pod, configured_image
 from .cluster import shared_cluster
@@ -400,3 +401,6 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     # What start() calls: a coroutine function up to 0.4.2, a plain one from 0.5.0 on. It runs the
     # submission in a pod; a failure is an exception that says why.
     _run = _run_async if INSTALLED.is_async else _run_sync
+
+
+worker_start.connect()

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Float, Unicode
 from traitlets.config.application import catch_config_error
-from traitlets.config.loader import LazyConfigValue
 
-from . import config_file
+from . import config_file, executor_section
 from ._core import __version__
 from .cluster import Cluster
 from .command_line import CommandLineApp
@@ -149,31 +148,7 @@ class ReapApp(CommandLineApp):
     def _setting(self, name: str) -> Any:
         """Give what the command line says, else what the executor would read from the config."""
         own = getattr(self, name)
-        if own is not None:
-            return own
-        for section in self._executor_sections():
-            values = self.config.get(section, {})
-            value = values.get(name)
-            # One that the config only reads is there too, as a LazyConfigValue without changes.
-            if isinstance(value, LazyConfigValue) and not value.to_dict():
-                continue
-            if value is None:
-                if name in values:  # as the executor would take it: its own default
-                    return None
-                continue
-            if not isinstance(value, str):
-                full = f"{section}.{name}"
-                raise MisconfiguredError(f"{full} must be a string", trait=full)
-            return value
-        return None
-
-    def _executor_sections(self) -> list[str]:
-        """Name the config's sections of the site's executor: its own, then its bases'."""
-        chosen = self.config.get("RequestHandlerConfig", {}).get("autograde_executor_class")
-        if isinstance(chosen, type):
-            return [base.__name__ for base in chosen.__mro__]
-        named = [str(chosen).rpartition(".")[2]] if isinstance(chosen, str) else []
-        return [*named, "KubeAutogradeExecutor"]
+        return executor_section.name(self.config, name) if own is None else own
 
 
 def _print_table(report: list[Reaped]) -> None:

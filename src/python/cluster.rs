@@ -197,6 +197,19 @@ impl PyCluster {
         reap::blocking(py, self.cluster(), options, log::steps(py, logger))
     }
 
+    #[pyo3(signature = (*, namespace = None, instance = "default".to_owned(), logger = None),
+           text_signature = "($self, *, namespace=None, instance='default', logger=None)")]
+    fn reap_in_background(
+        &self,
+        py: Python<'_>,
+        namespace: Option<String>,
+        instance: String,
+        logger: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let steps = log::steps(py, logger);
+        reap::in_background(py, self.cluster(), namespace, instance, steps)
+    }
+
     #[pyo3(signature = (pod, **options))]
     fn run(
         slf: &Bound<'_, Self>,

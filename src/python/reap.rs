@@ -10,7 +10,7 @@ use super::errors;
 use super::pod_run::{SIGNALS, is_main_thread};
 use super::runtime::current;
 use crate::cluster::Cluster;
-use crate::reap::{ReapOptions, Reaped, reap};
+use crate::reap::{ReapOptions, Reaped, reap, reap_soon};
 use crate::step::Steps;
 
 /// What was done about a pod, and why.
@@ -113,4 +113,24 @@ pub(super) fn blocking(
         .map_err(|error| PyRuntimeError::new_err(format!("reaping pods: {error}")))?
         .map_err(|error| errors::from(py, error))?;
     Ok(report.into_iter().map(PyReaped).collect())
+}
+
+/// Begins to look for pods whose owner is gone; it blocks nobody, and a failure is a line of the log.
+pub(super) fn in_background(
+    py: Python<'_>,
+    cluster: Arc<Cluster>,
+    namespace: Option<String>,
+    instance: String,
+    steps: Steps,
+) -> PyResult<()> {
+    let (runtime, _) = current(py)?;
+    runtime.spawn(async move {
+        let begun = reap_soon(&cluster, namespace.as_deref(), &instance, &steps).await;
+        if let Err(error) = begun {
+            steps.warn(&format!(
+                "pods that a killed process left behind could not be looked for: {error}"
+            ));
+        }
+    });
+    Ok(())
 }

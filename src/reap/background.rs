@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{ReapOptions, Reaper};
+use super::{ReapOptions, Reaper, chosen};
 use crate::cluster::retry::Failure;
-use crate::cluster::{Connection, locked};
+use crate::cluster::{Cluster, Connection, locked};
+use crate::error::Result;
 use crate::owner::Process;
 use crate::step::Steps;
 
@@ -74,6 +75,24 @@ pub(crate) fn in_background(
     });
 }
 
+/// The same for a process that has just begun and has no run yet: there is one round in any case.
+///
+/// `cluster` is asked as long as somebody else keeps it.
+///
+/// # Errors
+/// A configuration that cannot be used, and a namespace that can be none.
+pub async fn reap_soon(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    instance: &str,
+    steps: &Steps,
+) -> Result<()> {
+    let connection = cluster.connect().await?;
+    let namespace = chosen(namespace, &connection)?;
+    in_background(&connection, cluster.process(), &namespace, instance, steps);
+    Ok(())
+}
+
 /// Whether a round is due; else the next run schedules one. Decided under the lock, so that no run is overlooked.
 fn is_due(connection: &Connection, key: &(String, String), process: &Process) -> bool {
     let mut rounds = locked(&connection.owners().rounds.0);
@@ -90,7 +109,7 @@ async fn round_of(
     process: &Process,
     (namespace, instance): &(String, String),
     steps: &Steps,
-) -> Result<(), Failure> {
+) -> std::result::Result<(), Failure> {
     let options = ReapOptions {
         instance: instance.clone(),
         finished_for: None,

@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use background::reap_soon;
 pub(crate) use background::{Rounds, in_background};
 
 use crate::cluster::doomed::delete_as_read;
@@ -112,6 +113,18 @@ pub struct Reaped {
     pub reason: String,
 }
 
+/// The namespace to look at: the one that is named, else the connection's own.
+fn chosen(named: Option<&str>, connection: &Connection) -> Result<String> {
+    let namespace = named.map_or_else(|| connection.default_namespace(), str::to_owned);
+    if is_namespace(&namespace) {
+        return Ok(namespace);
+    }
+    Err(Error::InvalidPod {
+        field: "namespace".to_owned(),
+        problem: format!("{namespace:?} is no DNS-1123 label, as a namespace's name must be"),
+    })
+}
+
 /// Looks at all pods of an instance, and deletes those whose owner is gone. Takes about a minute where a Lease has to
 /// be watched for that, else no longer than its requests.
 ///
@@ -119,16 +132,7 @@ pub struct Reaped {
 /// What kept the pods from being listed. A pod that could not be deleted is in the report.
 pub async fn reap(cluster: &Cluster, options: &ReapOptions, steps: &Steps) -> Result<Vec<Reaped>> {
     let connection = cluster.connect().await?;
-    let namespace = options
-        .namespace
-        .clone()
-        .unwrap_or_else(|| connection.default_namespace());
-    if !is_namespace(&namespace) {
-        return Err(Error::InvalidPod {
-            field: "namespace".to_owned(),
-            problem: format!("{namespace:?} is no DNS-1123 label, as a namespace's name must be"),
-        });
-    }
+    let namespace = chosen(options.namespace.as_deref(), &connection)?;
     let reaper = Reaper {
         connection: &connection,
         process: cluster.process(),

@@ -35,3 +35,18 @@ def test_the_worker_that_is_started_after_one_was_killed_leaves_none_of_its_pods
         assert worker.status(forgotten) == ("pending", None)
         assert held.quick.begun == AT_ONCE[pool] + 1
         assert worker.end() == 0
+
+
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
+def test_a_worker_that_has_nothing_to_grade_deletes_what_a_killed_one_left(
+    pool: str, held: Workplace
+) -> None:
+    with held.worker(pool) as worker:
+        left = held.in_flight(worker, AT_ONCE[pool])
+        worker.kill()
+        assert len(held.pods()) == AT_ONCE[pool]
+        worker.start()
+        worker.wait_until_ready()
+        until(lambda: held.pods() == [])
+        assert [worker.status(one) for one in left] == [("pending", None)] * AT_ONCE[pool]
+        assert worker.end() == 0
