@@ -131,6 +131,8 @@ impl Subscription {
             let blind = self.is_blind();
             let pause = if self.stopped { FIRST_POLL } else { self.pause };
             let pause = pause.min(poll_interval);
+            let is_gone = self.vanished.is_some();
+            let reads = blind || self.unsure || self.reads;
             tokio::select! {
                 biased;
                 Ok(()) = self.slot.changed() => {
@@ -147,13 +149,14 @@ impl Subscription {
                 }
                 // A change of sight only has to be looked at.
                 Ok(()) = self.sight.changed() => {}
-                // Looked at again above.
-                () = sleep(pause), if self.vanished.is_some() => {
-                    self.pause = (pause * 3 / 2).min(poll_interval);
-                }
-                () = sleep(pause), if blind || self.unsure || self.reads => {
-                    if !std::mem::take(&mut self.stopped) {
+                // One sleep for both: a pod that waits holds each of them.
+                () = sleep(pause), if is_gone || reads => {
+                    if is_gone || !std::mem::take(&mut self.stopped) {
                         self.pause = (pause * 3 / 2).min(poll_interval);
+                    }
+                    if is_gone {
+                        // Looked at again above.
+                        continue;
                     }
                     if let Ok(news) = Box::pin(self.read(READ)).await {
                         if let News::Read(pod) = &news && (blind || self.reads) {

@@ -125,19 +125,9 @@ async fn attempt(
         steps,
         stop,
     )?;
+    let ended = run.live().await;
     // What comes before and after the long wait is boxed, so that a pod that is waited for holds none of it.
-    let error = match run.live().await {
-        Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => {
-            let end = Box::pin(run.with_probes(end)).await;
-            return Ok(Box::pin(run.finish(end, began)).await);
-        }
-        Ok(end) => Error::Lost {
-            object: run.object(),
-            verdict: Box::new(end.verdict),
-        },
-        Err(error) => error,
-    };
-    Err(Box::pin(run.abandon(error)).await)
+    Box::pin(run.conclude(ended, began)).await
 }
 
 /// One run of one pod.
@@ -246,6 +236,22 @@ impl Run {
             }
         }
         self.observe(&mut news).await
+    }
+
+    /// What comes after the long wait: the outcome of a pod that has ended, or the error of one that is given up.
+    async fn conclude(&mut self, ended: Result<End>, began: Instant) -> Result<Outcome> {
+        let error = match ended {
+            Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => {
+                let end = Box::pin(self.with_probes(end)).await;
+                return Ok(self.finish(end, began).await);
+            }
+            Ok(end) => Error::Lost {
+                object: self.object(),
+                verdict: Box::new(end.verdict),
+            },
+            Err(error) => error,
+        };
+        Err(self.abandon(error).await)
     }
 
     /// Deletes what there is of a pod that has no outcome.
