@@ -8,9 +8,17 @@ import pytest
 from pods import until
 
 if TYPE_CHECKING:
-    from workers import Workplace
+    from workers import Worker, Workplace
 
 AT_ONCE = {"prefork": 2, "threads": 2, "solo": 1, "gevent": 2}
+
+
+def killed_amid(held: Workplace, worker: Worker, pool: str) -> list[int]:
+    """Kill a worker whose gradings have pods that run, and give the submissions."""
+    left = held.in_flight(worker, AT_ONCE[pool])
+    worker.kill()
+    assert len(held.pods()) == AT_ONCE[pool]
+    return left
 
 
 @pytest.mark.parametrize("pool", AT_ONCE)
@@ -18,9 +26,7 @@ def test_the_worker_that_is_started_after_one_was_killed_leaves_none_of_its_pods
     pool: str, held: Workplace
 ) -> None:
     with held.worker(pool) as worker:
-        left = held.in_flight(worker, AT_ONCE[pool])
-        worker.kill()
-        assert len(held.pods()) == AT_ONCE[pool]
+        left = killed_amid(held, worker, pool)
         held.quick.open()
         worker.start()
         worker.wait_until_ready()
@@ -42,9 +48,7 @@ def test_a_worker_that_has_nothing_to_grade_deletes_what_a_killed_one_left(
     pool: str, held: Workplace
 ) -> None:
     with held.worker(pool) as worker:
-        left = held.in_flight(worker, AT_ONCE[pool])
-        worker.kill()
-        assert len(held.pods()) == AT_ONCE[pool]
+        left = killed_amid(held, worker, pool)
         worker.start()
         worker.wait_until_ready()
         until(lambda: held.pods() == [])
