@@ -103,7 +103,7 @@ target/gungraun/%/bin/gungraun-runner:
 	cargo install --quiet --debug --root target/gungraun/$* --version $* gungraun-runner
 
 mutants: needs-rust ## which changes to verdicts no test notices (needs cargo-mutants)
-	cargo mutants $(foreach file,verdict container_end waiting cause pod_view status_view printable,--file src/$(file).rs) --timeout 60 $(ARGS)
+	cargo mutants $(foreach file,verdict pod_reason container_end waiting cause pod_view status_view printable,--file src/$(file).rs) --timeout 60 $(ARGS)
 
 mutants-lifecycle: needs-rust ## the same for a pod's life: hours, or a part of them with ARGS='--shard 0/8'
 	KUBEGRADER_SCHEDULES=80 cargo mutants --config .cargo/mutants-lifecycle.toml --file 'src/lifecycle/**/*.rs' --timeout 120 $(ARGS)

@@ -93,7 +93,7 @@ pub enum Cause {
     NodeLost,
     /// The pod was deleted by someone else.
     Deleted,
-    /// An admission check of the cluster refused the pod.
+    /// An admission check of the cluster refused the pod, or the node's kubelet for what its manifest asks for.
     Rejected,
     /// The node's kubelet refused the pod.
     UnexpectedAdmissionError,

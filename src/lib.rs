@@ -7,7 +7,7 @@
 //!   [`resources`] and [`overlay`] are parts of it), [`packed`] while it is waited for;
 //! - [`lifecycle`]: create or adopt, observe, read the log, delete: the only state machine;
 //!   - [`cluster`]: all that talks to an API server;
-//!   - [`pod_view`] (its status: [`status_view`]) -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container): a Pod's status
+//!   - [`pod_view`] (its status: [`status_view`]) -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container, `pod_reason` for what was done to it): a Pod's status
 //!     becomes a verdict, by the table in [`cause`];
 //! - [`pod_check`]: what every cluster would refuse of a Pod, before there is one;
 //! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
@@ -34,6 +34,7 @@ pub mod overlay;
 pub mod owner;
 pub mod packed;
 pub mod pod_check;
+mod pod_reason;
 pub mod pod_view;
 mod printable;
 #[cfg(feature = "python")]

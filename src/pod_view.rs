@@ -200,6 +200,18 @@ impl PodView {
     }
 }
 
+/// Whether a container has a `running` state.
+#[must_use]
+pub(crate) fn is_running(status: &ContainerStatus) -> bool {
+    matches!(
+        &status.state,
+        Some(ContainerState {
+            running: Some(_),
+            ..
+        })
+    )
+}
+
 /// Whether a container has a `terminated` state.
 #[must_use]
 pub fn is_terminated(status: &ContainerStatus) -> bool {

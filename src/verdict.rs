@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::status_view::{ContainerState, ContainerStatus};
+use crate::status_view::ContainerStatus;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,11 @@ use crate::cause::{Blame, Cause};
 use crate::container_end::{
     container_text, ended_with, is_oom, terminated, terminated_before, without_message,
 };
-use crate::pod_view::{PodView, is_terminated};
+use crate::pod_reason::{disruption, ended_before_deadline, pod_reason};
+use crate::pod_view::{PodView, is_running, is_terminated};
 use crate::printable::on_one_line;
 use crate::waiting::{Waiting, waiting};
 
-/// The kubelet's words for a Pod that wrote more than its own limit (`eviction_manager.go`: of a container, of all of them, of an
-/// `emptyDir`); pressure on the node reads otherwise.
-const OWN_LIMIT: [&str; 2] = ["exceeded its local ephemeral storage limit", "exceeds the"];
 /// How many characters of a message are repeated.
 const LONGEST_MESSAGE: usize = 1000;
 
@@ -195,16 +193,6 @@ pub(crate) fn on_silent_node(pod: &PodView) -> Option<Verdict> {
     })
 }
 
-fn is_running(status: &ContainerStatus) -> bool {
-    matches!(
-        &status.state,
-        Some(ContainerState {
-            running: Some(_),
-            ..
-        })
-    )
-}
-
 /// Whether a container has run and is to be started again: that is part of its Pod's time to run.
 fn has_run_before(pod: &PodView) -> bool {
     pod.containers().iter().any(|status| {
@@ -328,87 +316,11 @@ fn outlived_text(pod: &PodView, ended: &str) -> Option<String> {
     ))
 }
 
-/// The condition `DisruptionTarget`, "Pod disruption conditions" in Kubernetes' documentation.
-fn disruption(pod: &PodView) -> Option<(Cause, String)> {
-    let condition = pod.condition("DisruptionTarget", "True")?;
-    let reason = condition.reason.as_deref().unwrap_or_default();
-    let message = condition.message.as_deref().unwrap_or_default();
-    let cause = match reason {
-        "PreemptionByScheduler" => Cause::Preempted,
-        "DeletionByTaintManager" | "DeletionByPodGC" => Cause::NodeLost,
-        "EvictionByEvictionAPI" => Cause::Evicted,
-        "TerminationByKubelet" => {
-            return pod_reason(pod)
-                .or_else(|| Some((Cause::Evicted, with_message(reason, message))));
-        }
-        _ => Cause::Other(reason.to_owned()),
-    };
-    Some((cause, with_message(reason, message)))
-}
-
-/// The Pod's own `status.reason`, set by the kubelet, the scheduler or the controllers.
-fn pod_reason(pod: &PodView) -> Option<(Cause, String)> {
-    let reason = pod
-        .status
-        .reason
-        .as_deref()
-        .filter(|reason| !reason.is_empty())?;
-    let message = pod.status.message.as_deref().unwrap_or_default();
-    let cause = match reason {
-        "DeadlineExceeded" if ended_before_deadline(pod) => return None,
-        "DeadlineExceeded" if has_run(pod) => Cause::DeadlineExceeded,
-        "DeadlineExceeded" if let Some(init) = stopped_init(pod) => {
-            let text = with_message(reason, message);
-            return Some((Cause::InitContainerError, format!("{text}; {init}")));
-        }
-        "DeadlineExceeded" => Cause::DeadlineExceededBeforeStart,
-        "Evicted" if OWN_LIMIT.iter().any(|words| message.contains(words)) => {
-            Cause::StorageExceeded
-        }
-        "Evicted" => Cause::Evicted,
-        "Preempting" | "Preempted" => Cause::Preempted,
-        "NodeLost" | "NodeShutdown" | "Shutdown" | "Terminated" => Cause::NodeLost,
-        "UnexpectedAdmissionError" => Cause::UnexpectedAdmissionError,
-        other => Cause::Other(other.to_owned()),
-    };
-    Some((cause, with_message(reason, message)))
-}
-
-/// Whether the containers had ended by themselves when the deadline struck, before the kubelet wrote the phase: it then
-/// says that the deadline ended them (docs/pod-lives.md, fact 4). Both times are the node's, in whole seconds.
-fn ended_before_deadline(pod: &PodView) -> bool {
-    let begun = pod.status.start_time.as_ref();
-    let (Some(begun), Some(deadline)) = (begun, pod.spec.active_deadline_seconds) else {
-        return false;
-    };
-    let ended_in_time = |status: &ContainerStatus| {
-        let finished = terminated(status).and_then(|end| Some(end.finished_at.as_ref()?.0));
-        finished.is_some_and(|at| at.duration_since(begun.0).as_secs() < deadline)
-    };
-    pod.all_terminated() && pod.containers().iter().all(ended_in_time)
-}
-
 /// Somebody else has asked for the deletion of a Pod that had not succeeded.
 fn being_deleted(pod: &PodView) -> Option<(Cause, String)> {
     pod.metadata.deletion_timestamp.as_ref()?;
     let text = "the pod was deleted by someone else before it ended";
     Some((Cause::Deleted, text.to_owned()))
-}
-
-/// Whether a container of the Pod was ever started.
-fn has_run(pod: &PodView) -> bool {
-    pod.containers().iter().any(|status| {
-        is_running(status) || terminated(status).is_some_and(|end| end.started_at.is_some())
-    })
-}
-
-/// How the init container ended that a deadline stopped, in words: it has to have run, and not well.
-fn stopped_init(pod: &PodView) -> Option<String> {
-    let mut init = pod.ending_init_containers();
-    init.find_map(|status| {
-        let end = terminated(status)?;
-        (end.started_at.is_some() && end.exit_code != 0).then(|| container_text(true, status, end))
-    })
 }
 
 fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {

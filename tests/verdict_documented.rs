@@ -111,6 +111,33 @@ fn a_pod_that_the_kubelet_refuses_is_the_clusters_fault_under_the_kubelets_own_w
     }
 }
 
+/// The reasons are those of `admissionRejectionReasons` of Kubernetes 1.34's kubelet that the Pod's own fields are the cause of.
+#[test]
+fn a_pod_that_every_kubelet_refuses_for_its_manifest_is_the_courses_fault_and_not_tried_again() {
+    for reason in [
+        "AppArmor",
+        "InitContainerRestartPolicyForbidden",
+        "PodFeatureUnsupported",
+        "PodLevelResourcesNotSupported",
+        "PodOSNotSupported",
+        "PodOSSelectorNodeLabelDoesNotMatch",
+        "SupplementalGroupsPolicyNotSupported",
+        "SysctlForbidden",
+    ] {
+        let status =
+            json!({"phase": "Failed", "reason": reason, "message": "Pod was rejected: no"});
+        let verdict = verdict(&status);
+        assert_eq!(
+            (&verdict.cause, verdict.blame(), verdict.retryable()),
+            (&Cause::Rejected, Some(Blame::Course), false)
+        );
+        assert_eq!(
+            verdict.staff_text,
+            format!("{reason}: Pod was rejected: no")
+        );
+    }
+}
+
 #[test]
 fn an_image_that_cannot_be_read_is_the_clusters_fault() {
     let message =

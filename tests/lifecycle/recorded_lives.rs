@@ -328,7 +328,7 @@ image-not-found ErrImagePull course
 init-error InitContainerError course
 invalid-image-name InvalidImageName course
 kubelet-out-of-cpu OutOfcpu cluster
-kubelet-sysctl-forbidden SysctlForbidden cluster
+kubelet-sysctl-forbidden Rejected course
 node-deleted NodeLost cluster
 node-lost NodeLost cluster
 node-shutdown NodeLost cluster
