@@ -82,14 +82,6 @@ pub struct Submitter {
 /// A process that has ended: whoever asks finds that the killed one has.
 static DEAD: LazyLock<Identity> = LazyLock::new(owners::dead);
 
-/// One that lives, and is none of a schedule's.
-static ANOTHER: LazyLock<Identity> = LazyLock::new(owners::alive);
-
-/// A process to which the others are others.
-pub fn another() -> Arc<Process> {
-    Process::elsewhere(Some(ANOTHER.clone()))
-}
-
 impl Submitter {
     pub fn new(embedded: &EmbeddedCluster, adopt: bool) -> Self {
         Self {

@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep};
 
 use super::judge::judge;
 use super::life::Life;
+use super::owners::another;
 use super::player::{Player, Truth};
-use super::process::{Leg, Submitter, another};
+use super::process::{Leg, Submitter};
 use super::schedule::{Interruption, Schedule};
 
 /// How long the cluster may take to be rid of a pod whose deletion it was told.

@@ -1,7 +1,7 @@
 //! Pods of owners that live, are gone, or cannot be judged.
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kubegrader::owner::identity::{Stat, host};
 use kubegrader::owner::{Identity, Process};
@@ -10,6 +10,12 @@ use serde_json::{Value, json};
 /// Another process of this machine, which lives as long as this one.
 pub fn living() -> Arc<Process> {
     Process::elsewhere(Some(alive()))
+}
+
+/// One that lives, and has no run: nothing that other tests of this program run concerns it.
+pub fn another() -> Arc<Process> {
+    static ALIVE: LazyLock<Identity> = LazyLock::new(alive);
+    Process::elsewhere(Some(ALIVE.clone()))
 }
 
 /// A process of this machine that lives as long as this one: it reads from a pipe that is never written to.

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::owners::{claim, dead, far, owned};
+use crate::support::owners::{another, claim, dead, far, owned};
 use crate::support::played::{self, names};
 use crate::support::{PODS, create, get, without_kubelet};
 use client::{PLUGIN, Point, VARIABLE};
@@ -200,7 +200,8 @@ async fn killed_at(mut point: Point, next: Next) -> Result<(), String> {
     }
     // Whoever may not list has somebody else reap.
     embedded.faults().clear();
-    let reaped = reap(&cluster, &ReapOptions::default(), &steps).await;
+    let reaper = cluster.owned_by(another());
+    let reaped = reap(&reaper, &ReapOptions::default(), &steps).await;
     reaped.map_err(|error| error.to_string())?;
     is_tidy(&embedded).await?;
     kubelet.verdict()
