@@ -214,3 +214,6 @@ fn is_answer_of_registry(message: &str) -> bool {
     let message = message.to_lowercase();
     ANSWERS.iter().any(|answer| message.contains(answer)) && !message.contains("no such host")
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,6 +111,31 @@ fn a_pod_that_the_kubelet_refuses_is_the_clusters_fault_under_the_kubelets_own_w
     }
 }
 
+#[test]
+fn a_reason_to_wait_that_nobody_knows_is_told_as_it_is() {
+    let state = json!({"waiting": {"reason": "NobodyKnows"}});
+    let verdict = verdict(&json!({"phase": "Pending", "containerStatuses": container(state)}));
+    assert_eq!(
+        (verdict.cause.name(), verdict.blame(), &*verdict.staff_text),
+        ("NobodyKnows", Some(Blame::Cluster), "NobodyKnows")
+    );
+}
+
+#[test]
+fn a_pod_whose_sidecar_runs_while_the_others_are_waited_for_does_not_run_yet() {
+    let status = json!({
+        "phase": "Pending",
+        "initContainerStatuses": [{"name": "proxy", "image": "i:1", "imageID": "", "ready": true, "restartCount": 0,
+            "started": true, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}],
+        "containerStatuses": container(json!({"waiting": {"reason": "PodInitializing"}})),
+    });
+    let spec = json!({"restartPolicy": "Never", "initContainers": [{"name": "proxy", "restartPolicy": "Always"}],
+        "containers": [{"name": "main"}]});
+    let pod = json!({"metadata": {"name": "p", "uid": "1"}, "spec": spec, "status": status});
+    let pod: PodView = serde_json::from_value(pod).unwrap();
+    assert_eq!(judge(&pod, false), State::Waiting(None));
+}
+
 /// The reasons are those of `admissionRejectionReasons` of Kubernetes 1.34's kubelet that the Pod's own fields are the cause of.
 #[test]
 fn a_pod_that_every_kubelet_refuses_for_its_manifest_is_the_courses_fault_and_not_tried_again() {

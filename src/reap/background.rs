@@ -29,6 +29,8 @@ pub(crate) struct Rounds(Mutex<HashMap<(String, String), Round>>);
 struct Round {
     is_scheduled: bool,
     last: Option<Instant>,
+    /// Whether the last one failed, and the next may not.
+    has_failed: bool,
 }
 
 /// Sees to it that pods whose owner is gone are deleted from time to time, as long as this process has runs. Called by
@@ -64,8 +66,9 @@ pub(crate) fn in_background(
             if !is_due(&connection, &key, &process) {
                 return;
             }
-            let failure = round_of(&connection, &process, &key, &steps).await;
-            if let Err(failure) = failure
+            let ended = round_of(&connection, &process, &key, &steps).await;
+            note(&connection, &key, ended.as_ref().err());
+            if let Err(failure) = ended
                 && !std::mem::replace(&mut is_told, true)
             {
                 tell(&failure, &steps);
@@ -75,7 +78,7 @@ pub(crate) fn in_background(
     });
 }
 
-/// The same for a process that has just begun and has no run yet: there is one round in any case.
+/// The same for a process that has just begun and has no run yet: there is one round in any case, and more until one is answered.
 ///
 /// `cluster` is asked as long as somebody else keeps it.
 ///
@@ -97,11 +100,18 @@ pub async fn reap_soon(
 fn is_due(connection: &Connection, key: &(String, String), process: &Process) -> bool {
     let mut rounds = locked(&connection.owners().rounds.0);
     let round = rounds.entry(key.clone()).or_default();
-    round.is_scheduled = round.last.is_none() || process.is_busy();
+    round.is_scheduled = round.last.is_none() || round.has_failed || process.is_busy();
     if round.is_scheduled {
         round.last = Some(Instant::now());
     }
     round.is_scheduled
+}
+
+/// Notes how a round ended: with no run, one is made until the API server has answered it, be it with a refusal.
+fn note(connection: &Connection, key: &(String, String), failure: Option<&Failure>) {
+    let mut rounds = locked(&connection.owners().rounds.0);
+    let round = rounds.entry(key.clone()).or_default();
+    round.has_failed = failure.is_some_and(|failure| failure.code() != Some(403));
 }
 
 async fn round_of(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from beside import beside, pod_that_runs
 from kubegrader.demo.course import SUBMISSIONS
+from pods import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 # The first attempt spoils what it finds; the next one says whether it finds the same.
 SPOILS = """
 if [ ! -e {first} ]; then
-    cp "$out/gradebook.json" {first}
+    cp "$out/gradebook.json" {first}.copy
     echo "half of a gra" > "$out/gradebook.json"
     mkdir "$out/deep"
+    mv {first}.copy {first}
     exec sleep 600
 fi
 cmp "$out/gradebook.json" {first} && ls -A "$out" && leave_results
@@ -46,8 +48,14 @@ def test_a_submission_whose_pod_is_evicted_gets_its_points_from_a_second_one(
     kube_cluster: KubeCluster,
     tmp_path: Path,
 ) -> None:
-    prepared.use(settings, SPOILS.format(first=tmp_path / "first"))
-    with beside(lambda: evict(kube_cluster)):
+    first = tmp_path / "first"
+    prepared.use(settings, SPOILS.format(first=first))
+
+    def evict_once_it_has_spoilt() -> None:
+        until(first.exists)
+        evict(kube_cluster)
+
+    with beside(evict_once_it_has_spoilt):
         [graded] = service.grade(submit(service))
     assert (graded.status, graded.score) == ("automatically_graded", 3.0), graded.log
     assert graded.log == "gradebook.json"

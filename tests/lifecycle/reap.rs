@@ -5,9 +5,10 @@
 use axum::body::Body;
 use axum::http::{Method, Request, header::CONTENT_TYPE};
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::manifest::Manifest;
 use kubegrader::owner::Identity;
-use kubegrader::reap::{Action, ReapOptions, reap};
+use kubegrader::reap::{Action, ReapOptions, reap, reap_soon};
 use kubegrader::step::Steps;
 use kubegrader::{Cluster, Error, RunOptions, run};
 use serde_json::{Value, json};
@@ -407,4 +408,26 @@ async fn a_process_with_runs_reaps_in_the_background_at_a_list_in_five_minutes()
     };
     tokio::join!(running, watching);
     assert_eq!(names(&embedded).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_without_runs_reaps_once_and_again_where_nobody_answered() {
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("dead", "a", &claim(&dead()))).await;
+    let refused = Rule::new(Fault::Refused).verb(Verb::List);
+    embedded.faults().add(refused);
+    let door = Door::default();
+    let cluster = door.cluster(&embedded);
+    let steps = Steps::default();
+    reap_soon(&cluster, None, "default", &steps).await.unwrap();
+    sleep(Duration::from_secs(120)).await;
+    let refused = door.count(&Method::GET, REAPED_PODS);
+    assert!(refused > 0);
+    assert_eq!(door.count(&Method::DELETE, "/pods"), 0);
+    embedded.faults().clear();
+    sleep(Duration::from_secs(360)).await;
+    assert_eq!(names(&embedded).await, [""; 0]);
+    assert_eq!(door.count(&Method::GET, REAPED_PODS), refused + 1);
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(door.count(&Method::GET, REAPED_PODS), refused + 1);
 }

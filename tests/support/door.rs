@@ -1,7 +1,7 @@
 //! The way to an embedded server, which may lack rights, has a clock, and counts.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -9,8 +9,9 @@ use axum::http::header::{DATE, HeaderValue};
 use axum::http::{Method, Request, Response, StatusCode};
 use kubegrader::cluster::Cluster;
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::faults::FaultService;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
+use tower::{Layer as _, ServiceExt as _};
 
 /// A door that everything passes.
 #[derive(Clone, Default)]
@@ -92,25 +93,26 @@ impl Door {
         seen.iter().filter(wanted).count()
     }
 
-    /// A cluster behind the door.
+    /// A cluster behind the door, with its faults.
     pub fn cluster(&self, embedded: &EmbeddedCluster) -> Cluster {
-        let (router, door) = (embedded.router(), self.clone());
+        let (server, door) = (embedded.faults().layer(), self.clone());
+        let server = server.layer(embedded.router());
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-            let (router, door) = (router.clone(), door.clone());
-            async move { door.pass(router, request).await }
+            let (server, door) = (server.clone(), door.clone());
+            async move { door.pass(server, request).await }
         });
         Cluster::with_client(kube::Client::new(service, "default"), "in-process")
     }
 
     async fn pass(
         &self,
-        router: axum::Router,
+        server: FaultService<axum::Router>,
         request: Request<kube::client::Body>,
-    ) -> Result<Response<Body>, Infallible> {
+    ) -> io::Result<Response<Body>> {
         let line = format!("{} {}", request.method(), request.uri());
         self.seen.lock().unwrap().push(line);
         for other in self.overtaking(request.method()) {
-            let answer = router.clone().oneshot(other).await?;
+            let answer = server.clone().oneshot(other).await?;
             assert!(answer.status().is_success(), "{answer:?}");
         }
         let path = request.uri().path().to_owned();
@@ -142,7 +144,7 @@ impl Door {
             request = Request::from_parts(head, Body::from(object.to_string()));
         }
         let is_read = request.method() == Method::GET && path.ends_with("/pods/p");
-        let mut response = router.oneshot(request).await?;
+        let mut response = server.oneshot(request).await?;
         if let Some(written) = self.written.as_ref().filter(|_| is_read) {
             let (head, body) = response.into_parts();
             let mut object = whole(body).await;
