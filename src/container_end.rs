@@ -3,7 +3,7 @@
 use crate::status_view::{ContainerStatus, Terminated};
 
 use crate::cause::Cause;
-use crate::verdict::with_message;
+use crate::printable::with_message;
 
 /// The end of a container that has ended.
 pub(crate) fn terminated(status: &ContainerStatus) -> Option<&Terminated> {

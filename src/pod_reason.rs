@@ -3,12 +3,13 @@
 use crate::cause::Cause;
 use crate::container_end::{container_text, terminated};
 use crate::pod_view::{PodView, is_running};
+use crate::printable::with_message;
 use crate::status_view::ContainerStatus;
-use crate::verdict::with_message;
 
 /// The kubelet's words for a Pod that wrote more than its own limit (`eviction_manager.go`: of a container, of all of them, of an
 /// `emptyDir`); pressure on the node reads otherwise.
 const OWN_LIMIT: [&str; 2] = ["exceeded its local ephemeral storage limit", "exceeds the"];
+
 /// For which of its reasons a kubelet refuses a Pod because of what its manifest asks for: any other node of the kind does so too
 /// (`admissionRejectionReasons` of Kubernetes 1.34's kubelet). All other reasons are the node's.
 const FOR_ITS_SPEC: [&str; 8] = [

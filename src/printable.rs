@@ -1,5 +1,8 @@
 //! What others say, on one line: neither a container nor a server ends a line of a log, or steers a terminal, with its words.
 
+/// How many characters of a message are repeated.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// The character as it may be shown: in place of one that controls, U+FFFD.
 ///
 /// Those are the control characters, the separators of lines and paragraphs, and Unicode's `Bidi_Control`, by which a line
@@ -18,6 +21,18 @@ pub(crate) fn printable(c: char) -> char {
 pub(crate) fn on_one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().map(printable).collect()
+}
+
+/// One line for logs and errors. A container's message is the student's own text: no control character of it gets
+/// through, and not more of it than anybody reads.
+pub(crate) fn with_message(head: &str, message: &str) -> String {
+    let line = on_one_line(message);
+    let line: String = line.chars().take(LONGEST_MESSAGE).collect();
+    if line.is_empty() {
+        head.to_owned()
+    } else {
+        format!("{head}: {line}")
+    }
 }
 
 #[cfg(test)]

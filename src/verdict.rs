@@ -15,11 +15,8 @@ use crate::container_end::{
 };
 use crate::pod_reason::{disruption, ended_before_deadline, pod_reason};
 use crate::pod_view::{PodView, is_running, is_terminated};
-use crate::printable::on_one_line;
+use crate::printable::with_message;
 use crate::waiting::{Waiting, waiting};
-
-/// How many characters of a message are repeated.
-const LONGEST_MESSAGE: usize = 1000;
 
 /// The phase that a Pod ended in, or was in when it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -345,16 +342,4 @@ fn containers_cause(pod: &PodView, phase: Phase) -> (Cause, String) {
         .any(|init| init.name == status.name);
     let cause = ended_with(is_init, end);
     (cause, container_text(is_init, status, end))
-}
-
-/// One line for logs and errors. A container's message is the student's own text: no control character of it gets
-/// through, and not more of it than anybody reads.
-pub(crate) fn with_message(head: &str, message: &str) -> String {
-    let line = on_one_line(message);
-    let line: String = line.chars().take(LONGEST_MESSAGE).collect();
-    if line.is_empty() {
-        head.to_owned()
-    } else {
-        format!("{head}: {line}")
-    }
 }

@@ -7,7 +7,8 @@ use crate::status_view::ContainerStatus;
 use crate::cause::Cause;
 use crate::container_end::{container_text, ended_with, terminated, terminated_before};
 use crate::pod_view::PodView;
-use crate::verdict::{Phase, State, Verdict, with_message};
+use crate::printable::with_message;
+use crate::verdict::{Phase, State, Verdict};
 
 /// Why a Pod does not run yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -387,8 +387,9 @@ class Cluster:
         """Do as `reap` does in ten seconds, as long as this object is there, and wait for nothing.
 
         For a service that has just been started: whoever starts one grades anew what was under way
-        before, and may adopt pods that would else be deleted. Each pod that is deleted, and a
-        failure, is a line of the log. A process that has runs does so by itself.
+        before, and may adopt pods that would else be deleted. Where nobody answers, it is done
+        again every five minutes. Each pod that is deleted, and a failure, is a line of the log. A
+        process that has runs does so by itself.
         """
 
 _Stage: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]

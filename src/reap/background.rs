@@ -33,8 +33,8 @@ struct Round {
     has_failed: bool,
 }
 
-/// Sees to it that pods whose owner is gone are deleted from time to time, as long as this process has runs. Called by
-/// each run when it begins; costs one list at a time.
+/// Sees to it that pods whose owner is gone are deleted from time to time, as long as this process has runs, and until the API
+/// server has answered. Called by each run when it begins; costs one list at a time.
 pub(crate) fn in_background(
     connection: &Arc<Connection>,
     process: &Arc<Process>,

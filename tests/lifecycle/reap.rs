@@ -16,7 +16,7 @@ use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
-use crate::support::owners::{alive, claim, dead, far, living, owned};
+use crate::support::owners::{alive, another, claim, dead, far, living, owned};
 use crate::support::{PODS, create, get, patch, without_kubelet};
 
 /// What of all requests only the reaper's list of pods has.
@@ -417,7 +417,8 @@ async fn a_process_without_runs_reaps_once_and_again_where_nobody_answered() {
     let refused = Rule::new(Fault::Refused).verb(Verb::List);
     embedded.faults().add(refused);
     let door = Door::default();
-    let cluster = door.cluster(&embedded);
+    // The process of this program has the runs of the tests beside this one.
+    let cluster = door.cluster(&embedded).owned_by(another());
     let steps = Steps::default();
     reap_soon(&cluster, None, "default", &steps).await.unwrap();
     sleep(Duration::from_secs(120)).await;
