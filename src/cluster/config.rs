@@ -4,20 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri};
-use kube::client::{Body, ClientBuilder};
+use http::{HeaderValue, Uri};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
-use tower::util::{AndThenLayer, MapRequestLayer};
-use tower::{BoxError, ServiceBuilder};
 
 use super::admission::MaxPods;
 use super::proxy::proxy;
 use super::requests::Requests;
-use super::time_limit::TimeLimit;
-use super::{config_error, retry_after};
+use super::{config_error, transport};
 use crate::error::{Error, Result};
 use crate::signals::unblocked;
 
@@ -33,11 +28,6 @@ pub struct Options {
     /// The most pods in flight.
     pub max_pods: MaxPods,
 }
-
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection may be silent. A watch is told something (a bookmark, its own end) more often than that.
-const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// How long files and a credential plugin may take; a person who logs in takes longer, and none is at a service.
 const LOADING: Duration = Duration::from_mins(1);
@@ -63,10 +53,6 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
     if let Some(namespace) = &options.namespace {
         config.default_namespace.clone_from(namespace);
     }
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    config.read_timeout = Some(READ_TIMEOUT);
-    // kube repeats 429, 503 and 504 by itself, POST included; cluster::retry knows what may be repeated.
-    config.default_retry = false;
     let server = address(&config.cluster_url);
     if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) {
         return Err(config_error::no_address(&server));
@@ -79,17 +65,8 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
     }
     let plugin = config.auth_info.exec.as_ref();
     let plugin = plugin.and_then(|exec| exec.command.clone());
-    let builder = ClientBuilder::try_from(config)
+    let client = transport::client(config, requests)
         .map_err(|error| config_error::no_client(&error, plugin.as_deref()))?;
-    let count = MapRequestLayer::new(move |request: Request<Body>| {
-        requests.count(&request);
-        request
-    });
-    let client = builder
-        .with_layer(&TimeLimit)
-        .with_layer(&AndThenLayer::new(retry_after::into_status))
-        .with_layer(&count)
-        .build();
     Ok((client, server))
 }
 
@@ -119,27 +96,6 @@ fn trim_token_file(user: &mut AuthInfo) {
         user.token_file = None;
         user.token = Some(content.trim().to_owned().into());
     }
-}
-
-/// A client of a service in this process. As with a connection, an answer has to begin within [`REQUEST_TIMEOUT`](super::retry::REQUEST_TIMEOUT): that
-/// of a watch begins at once too.
-pub(super) fn in_process<S, B>(service: S, requests: Arc<Requests>) -> kube::Client
-where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError> + Send + Sync,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let service = ServiceBuilder::new()
-        .map_request(move |request: Request<Body>| {
-            requests.count(&request);
-            request
-        })
-        .and_then(retry_after::into_status)
-        .layer(TimeLimit)
-        .service(service);
-    kube::Client::new(service, "default")
 }
 
 /// The configuration, looked for as kubectl and client-go do; the service account only when nothing is named.

@@ -17,6 +17,7 @@ mod seen;
 pub(crate) mod server_time;
 mod subscription;
 mod time_limit;
+mod transport;
 mod vigil;
 mod watch;
 
@@ -86,7 +87,7 @@ impl Cluster {
         B::Error: Into<BoxError>,
     {
         let requests = Arc::<Requests>::default();
-        let client = config::in_process(service, Arc::clone(&requests));
+        let client = transport::in_process(service, Arc::clone(&requests));
         Self {
             requests,
             ..Self::with_client(client, "in-process")

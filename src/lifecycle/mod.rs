@@ -264,7 +264,6 @@ impl Run {
             match error {
                 Error::Lost { .. } if !self.is_confirmed => self.delete(finish::ENDED).await,
                 // It may still write to its folders, and a further attempt would meet it there.
-                Error::Lost { .. } => self.stop().await,
                 _ if attempts::worth_another(&error).is_some() => self.stop().await,
                 _ => self.delete(finish::AT_ONCE).await,
             }

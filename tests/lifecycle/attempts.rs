@@ -412,8 +412,9 @@ fn options_can_be_shown_with_what_is_to_be_done_before_an_attempt() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_next_attempt_is_prepared_when_the_pod_before_it_is_gone_from_its_node() {
+/// A pod on a node comes to this status, and is given up after this time. The next attempt is prepared when it is gone, and not
+/// while it is told to go.
+async fn assert_prepared_when_gone(status: Value, given_up_after: Duration) {
     let embedded = without_kubelet();
     let cluster = Cluster::with_client(embedded.client("default"), "in-process");
     let prepared = Prepared::default();
@@ -436,10 +437,8 @@ async fn the_next_attempt_is_prepared_when_the_pod_before_it_is_gone_from_its_no
     let running = run(&cluster, manifest, options, &steps, cancel);
     let playing = async {
         appears(&embedded, "p").await;
-        // As a kubelet tells that was restarted and knows no more of the container; the phase does not follow.
-        let unknown = terminated("Running", 137, "ContainerStatusUnknown");
-        played::set(&embedded, "p", &unknown).await;
-        sleep(Duration::from_secs(8)).await;
+        played::set(&embedded, "p", &status).await;
+        sleep(given_up_after + Duration::from_secs(8)).await;
         let pod = read(&embedded, "p").await;
         assert!(pod["metadata"]["deletionTimestamp"].is_string(), "{pod}");
         assert!(prepared.lock().unwrap().is_empty());
@@ -451,4 +450,17 @@ async fn the_next_attempt_is_prepared_when_the_pod_before_it_is_gone_from_its_no
         "{ended:?}"
     );
     assert_eq!(*prepared.lock().unwrap(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_attempt_is_prepared_when_the_pod_before_it_is_gone_from_its_node() {
+    // As a kubelet tells that was restarted and knows no more of the container; the phase does not follow.
+    let unknown = terminated("Running", 137, "ContainerStatusUnknown");
+    assert_prepared_when_gone(unknown, Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_is_where_the_pod_before_it_never_started() {
+    let unreachable = waiting("ErrImagePull", "dial tcp 127.0.0.1:9: connection refused");
+    assert_prepared_when_gone(unreachable, Duration::from_mins(5)).await;
 }
