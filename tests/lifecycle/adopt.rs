@@ -14,7 +14,7 @@ use kubegrader::reap::{Action, ReapOptions, reap};
 use kubegrader::step::Steps;
 use kubegrader::{Cluster, Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::support::door::Door;
 use crate::support::listening::listening;
@@ -339,6 +339,33 @@ async fn a_run_that_cannot_leave_its_pod_goes_on() {
         assert_eq!(lines.matches(told).count(), 1, "{lines}");
         assert_eq!(pod(&embedded).await["code"], 404);
     }
+}
+
+/// Its events are looked at 5 s after it has a node, which ends no run.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_says_nothing_of_its_start_is_detached_however_long_the_server_takes() {
+    let embedded = without_kubelet();
+    let down = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 503, "reason": "ServiceUnavailable",
+        "message": "the server is currently unable to handle the request"});
+    let door = Door::default().answer(Method::PATCH, "/pods/p", 7, &down);
+    let cluster = door.cluster(&embedded).owned_by(living());
+    let (stop, steps) = (Stop::default(), Steps::default());
+    let on_node = json!({"metadata": {"name": "p"}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i:1"}]}});
+    let manifest = Manifest::new(on_node).unwrap();
+    let running = run(&cluster, manifest, options(true), &steps, stop.clone());
+    let running = timeout(Duration::from_mins(1), running);
+    let detaching = async {
+        until(&embedded, |pod| pod["kind"] == "Pod").await;
+        sleep(Duration::from_millis(4800)).await;
+        stop.detach.asked.cancel();
+    };
+    let (ended, ()) = tokio::join!(running, detaching);
+    assert!(
+        matches!(ended, Ok(Err(Error::Detached { .. }))),
+        "{ended:?}"
+    );
+    assert_eq!(owner_of(&pod(&embedded).await), "detached");
+    assert_eq!(door.count(&Method::PATCH, "/pods/p"), 8);
 }
 
 #[tokio::test(start_paused = true)]
