@@ -27,7 +27,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use kube::Client;
-use kube::client::Body;
+use kube::client::{Body, ClientBuilder};
 use tower::BoxError;
 
 pub use admission::{Admission, MaxPods};
@@ -87,7 +87,10 @@ impl Cluster {
         B::Error: Into<BoxError>,
     {
         let requests = Arc::<Requests>::default();
-        let client = transport::in_process(service, Arc::clone(&requests));
+        let client = transport::finished(
+            ClientBuilder::new(service, "default"),
+            Arc::clone(&requests),
+        );
         Self {
             requests,
             ..Self::with_client(client, "in-process")

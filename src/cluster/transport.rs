@@ -60,20 +60,9 @@ pub(super) fn client(
     Ok(finished(builder, requests))
 }
 
-/// A client of a service in this process, whose answers meet the same.
-pub(super) fn in_process<S, B>(service: S, requests: Arc<Requests>) -> kube::Client
-where
-    S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    finished(ClientBuilder::new(service, "default"), requests)
-}
-
-/// Counts requests, and limits the time until an answer begins and the silence in its middle.
-fn finished<S, B>(builder: ClientBuilder<S>, requests: Arc<Requests>) -> kube::Client
+/// The client of a service, be it a connection or in this process: its requests are counted, and the time until an answer begins
+/// and the silence in its middle are limited.
+pub(super) fn finished<S, B>(builder: ClientBuilder<S>, requests: Arc<Requests>) -> kube::Client
 where
     S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
     S::Future: Send + 'static,
