@@ -99,7 +99,10 @@ fn direct(
     let connect = tower::service_fn(move |server: Uri| {
         let connecting = connector.as_ref().clone().oneshot(server);
         Box::pin(async move {
-            let silent = |_| io::Error::from(io::ErrorKind::TimedOut);
+            let silent = |_| {
+                let problem = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
+                io::Error::new(io::ErrorKind::TimedOut, problem)
+            };
             timeout(CONNECT_TIMEOUT, connecting).await.map_err(silent)?
         })
     });

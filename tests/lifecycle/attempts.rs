@@ -460,7 +460,7 @@ async fn the_next_attempt_is_prepared_when_the_pod_before_it_is_gone_from_its_no
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_it_is_where_the_pod_before_it_never_started() {
+async fn the_next_attempt_is_prepared_when_a_pod_that_never_started_is_gone_from_its_node() {
     let unreachable = waiting("ErrImagePull", "dial tcp 127.0.0.1:9: connection refused");
     assert_prepared_when_gone(unreachable, Duration::from_mins(5)).await;
 }
