@@ -102,7 +102,7 @@ instructions: needs-rust needs-valgrind target/gungraun/$(GUNGRAUN)/bin/gungraun
 target/gungraun/%/bin/gungraun-runner:
 	cargo install --quiet --debug --root target/gungraun/$* --version $* gungraun-runner
 
-VERDICTS := $(foreach file,verdict pod_reason container_end waiting cause pod_view status_view printable,--file src/$(file).rs)
+VERDICTS := $(foreach file,verdict pod_reason container_end runtime_trouble waiting cause pod_view status_view printable,--file src/$(file).rs)
 mutants: needs-rust ## which changes to verdicts no test notices (needs cargo-mutants and cargo-nextest)
 	CARGO_INCREMENTAL=1 cargo mutants $(VERDICTS) --timeout 90 $(ARGS)
 

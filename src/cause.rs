@@ -65,6 +65,8 @@ pub enum Cause {
     CreateContainerConfigError,
     /// The container runtime refused to create the container.
     CreateContainerError,
+    /// The container runtime, or the node's disk, cannot make a container: it does not answer, or has no room.
+    RuntimeUnavailable,
     /// The container could not be started, most often since its executable is missing.
     StartError,
     /// The kubelet killed the container, since its startup or liveness probe failed.
@@ -196,6 +198,7 @@ impl Cause {
                 row("CreateContainerConfigError", course, false, COURSE_TEXT)
             }
             Self::CreateContainerError => row("CreateContainerError", course, false, COURSE_TEXT),
+            Self::RuntimeUnavailable => row("CreateContainerError", cluster, true, CLUSTER_TEXT),
             Self::StartError => row("StartError", course, false, COURSE_TEXT),
             Self::Unhealthy => row("Unhealthy", course, false, PROBE_TEXT),
             Self::FailedPostStartHook => row("FailedPostStartHook", course, false, PROBE_TEXT),

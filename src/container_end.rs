@@ -4,6 +4,7 @@ use crate::status_view::{ContainerStatus, Terminated};
 
 use crate::cause::Cause;
 use crate::printable::with_message;
+use crate::runtime_trouble::is_of_node;
 
 /// The end of a container that has ended.
 pub(crate) fn terminated(status: &ContainerStatus) -> Option<&Terminated> {
@@ -25,7 +26,14 @@ pub(crate) fn ended_with(is_init: bool, end: &Terminated) -> Cause {
     match end.reason.as_deref().unwrap_or_default() {
         "OOMKilled" if is_init => Cause::InitOomKilled,
         "OOMKilled" => Cause::OomKilled,
-        "StartError" | "ContainerCannotRun" | "RunContainerError" => Cause::StartError,
+        "StartError" | "ContainerCannotRun" | "RunContainerError" => {
+            let message = end.message.as_deref().unwrap_or_default();
+            if is_of_node(message) {
+                Cause::RuntimeUnavailable
+            } else {
+                Cause::StartError
+            }
+        }
         // A kubelet, or containerd, that was started anew and does not know how it ended.
         "ContainerStatusUnknown" | "Unknown" => Cause::NodeLost,
         _ if end.exit_code == 0 => Cause::Completed,
@@ -52,7 +60,10 @@ pub(crate) fn container_text(is_init: bool, status: &ContainerStatus, end: &Term
 
 /// That line without what the container itself left as its message, which is the student's where it ran.
 pub(crate) fn without_message<'a>(cause: &Cause, text: &'a str) -> &'a str {
-    let is_runtimes = matches!(cause, Cause::StartError | Cause::NodeLost);
+    let is_runtimes = matches!(
+        cause,
+        Cause::StartError | Cause::RuntimeUnavailable | Cause::NodeLost
+    );
     let is_of_container = text.starts_with("container ") || text.starts_with("init container ");
     if is_runtimes || !is_of_container {
         return text;

@@ -7,7 +7,7 @@
 //!   [`resources`] and [`overlay`] are parts of it), [`packed`] while it is waited for;
 //! - [`lifecycle`]: create or adopt, observe, read the log, delete: the only state machine;
 //!   - [`cluster`]: all that talks to an API server;
-//!   - [`pod_view`] (its status: [`status_view`]) -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container, `pod_reason` for what was done to it): a Pod's status
+//!   - [`pod_view`] (its status: [`status_view`]) -> [`verdict`] ([`waiting`] before it runs, `container_end` for each container, `runtime_trouble` for what their node failed at, `pod_reason` for what was done to it): a Pod's status
 //!     becomes a verdict, by the table in [`cause`];
 //! - [`pod_check`]: what every cluster would refuse of a Pod, before there is one;
 //! - [`owner`]: whose a pod is, and whether that process is gone; [`reap`]: pods whose owner is;
@@ -43,6 +43,7 @@ mod quantity;
 pub mod reap;
 pub mod request;
 pub mod resources;
+mod runtime_trouble;
 pub mod security;
 mod signals;
 pub mod status_view;

@@ -58,7 +58,11 @@ pub(crate) fn pod_reason(pod: &PodView) -> Option<(Cause, String)> {
         }
         "DeadlineExceeded" => Cause::DeadlineExceededBeforeStart,
         "Evicted" if OWN_LIMIT.iter().any(|words| message.contains(words)) => {
-            Cause::StorageExceeded
+            if is_initializing(pod) {
+                Cause::InitContainerError
+            } else {
+                Cause::StorageExceeded
+            }
         }
         "Evicted" => Cause::Evicted,
         "Preempting" | "Preempted" => Cause::Preempted,
@@ -89,6 +93,17 @@ fn has_run(pod: &PodView) -> bool {
     pod.containers().iter().any(|status| {
         is_running(status) || terminated(status).is_some_and(|end| end.started_at.is_some())
     })
+}
+
+/// Whether none of its containers proper was ever begun, since the init containers had not ended: a kubelet leaves them as they
+/// wait then (`TerminatePod` in Kubernetes' status manager).
+fn is_initializing(pod: &PodView) -> bool {
+    let waits = |status: &ContainerStatus| {
+        let state = status.state.as_ref();
+        state.is_some_and(|state| state.waiting.is_some())
+    };
+    let mut init = pod.ending_init_containers();
+    init.next().is_some() && !pod.containers().is_empty() && pod.containers().iter().all(waits)
 }
 
 /// How the init container ended that a deadline stopped, in words: it has to have run, and not well.

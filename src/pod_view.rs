@@ -1,6 +1,6 @@
 //! The part of a Pod that decides its fate: what a watch decodes, and nothing more.
 //!
-//! `spec` (but for the node, the deadline and which init containers are sidecars) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
+//! `spec` (but for the node, the deadline, whether what fails is started again, and which init containers are sidecars) and `managedFields`, the bulk of a Pod's JSON, are passed over while it is read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use kube::core::NamespaceResourceScope as Namespaced;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::container_end::terminated;
 use crate::status_view::{Condition, ContainerState, ContainerStatus, StatusView};
 
 /// A Pod without what does not change after its create.
@@ -36,10 +37,18 @@ pub struct SpecView {
     pub node_name: Option<String>,
     /// The seconds after which the kubelet ends it.
     pub active_deadline_seconds: Option<i64>,
+    /// Whether its `restartPolicy` is `OnFailure`: what has ended well is not started again.
+    #[serde(rename = "restartPolicy", deserialize_with = "is_on_failure")]
+    pub restarts_on_failure: bool,
     /// The names of the sidecars: init containers that run beside the containers proper, are started again whatever they end
     /// with, are stopped after the others, and do not count for the phase ("Sidecar Containers" in Kubernetes' documentation).
     #[serde(rename = "initContainers", deserialize_with = "sidecars")]
     pub sidecars: Vec<String>,
+}
+
+fn is_on_failure<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let policy = Option::<Cow<'de, str>>::deserialize(deserializer)?;
+    Ok(policy.as_deref() == Some("OnFailure"))
 }
 
 /// The fields of an init container that tell a sidecar.
@@ -190,6 +199,16 @@ impl PodView {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+    }
+
+    /// Whether no kubelet starts a container again, where it does so after a failure: all have ended, and well.
+    #[must_use]
+    pub fn all_done_on_failure(&self) -> bool {
+        let is_well =
+            |status: &ContainerStatus| terminated(status).is_some_and(|end| end.exit_code == 0);
+        self.spec.restarts_on_failure
+            && self.all_terminated()
+            && self.containers().iter().all(is_well)
     }
 
     /// Whether every container has a `terminated` state, so that nothing of the Pod runs any more.

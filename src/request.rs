@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use crate::embedded::name_rules::{label_value_faults, qualified_name_faults, subdomain_faults};
 use crate::error::{Error, Result};
-use crate::image::Image;
 use crate::manifest::Manifest;
 use crate::overlay::overlay;
 use crate::resources::Resources;
@@ -74,13 +73,13 @@ impl Request {
     /// The pod: one container `autograde` that runs once, as grader-service 0.12.5 makes it.
     ///
     /// # Errors
-    /// [`Error::InvalidPod`] names the trait and the entry at fault, [`Error::InvalidImage`] the image.
+    /// [`Error::InvalidPod`] names the trait and the entry at fault. The image is not checked: a hook may still replace it, see
+    /// [`crate::image::check_all`].
     pub fn manifest(&self) -> Result<Manifest> {
-        let image = Image::parse(&self.image)?;
         self.check_names()?;
         let volumes = self.volumes()?;
         let mounts = self.mounts(&volumes)?;
-        let container = self.container(&image, &mounts)?;
+        let container = self.container(&mounts)?;
         let mut spec = json!({
             "containers": [container],
             "restartPolicy": "Never",
@@ -123,11 +122,11 @@ impl Request {
         }))
     }
 
-    fn container(&self, image: &Image, mounts: &[VolumeMount]) -> Result<Value> {
+    fn container(&self, mounts: &[VolumeMount]) -> Result<Value> {
         self.resources.check()?;
         let mut container = json!({
             "name": "autograde",
-            "image": image.as_str(),
+            "image": self.image,
             "args": self.args,
             "env": list::<EnvVar>("env", &self.env)?,
             "resources": self.resources.to_value(),

@@ -127,8 +127,8 @@ pub enum State {
 
 /// Where a Pod is in its life, as far as its status tells.
 ///
-/// `restarts` is false for a Pod with `restartPolicy: Never`, whose containers' end is its own end; otherwise only
-/// the phase ends it.
+/// `restarts` is false for a Pod with `restartPolicy: Never`, whose containers' end is its own end. With `OnFailure` that is so
+/// where all have ended well; otherwise only the phase ends it.
 #[must_use]
 pub fn judge(pod: &PodView, restarts: bool) -> State {
     if pod.is_terminal() {
@@ -137,6 +137,7 @@ pub fn judge(pod: &PodView, restarts: bool) -> State {
             certain: true,
         };
     }
+    let restarts = restarts && !pod.all_done_on_failure();
     if !restarts && let Some(verdict) = ended_before_phase(pod) {
         // Only an end that nothing can excuse any more needs no word from the phase. One under a deletion or a disruption
         // has another cause.
@@ -197,7 +198,8 @@ fn has_run_before(pod: &PodView) -> bool {
         let mut ends = states
             .into_iter()
             .filter_map(|state| state?.terminated.as_ref());
-        ends.any(|end| ended_with(false, end) != Cause::StartError)
+        let never_began = [Cause::StartError, Cause::RuntimeUnavailable];
+        ends.any(|end| !never_began.contains(&ended_with(false, end)))
     })
 }
 
@@ -265,7 +267,8 @@ pub(crate) fn failed_container(pod: &PodView) -> Option<&ContainerStatus> {
 /// The verdict on a Pod whose containers proper have all ended, and of which a sidecar alone still runs. `restarts`: as for
 /// [`judge`]; then an end may not be the last.
 pub(crate) fn work_done(pod: &PodView, restarts: bool) -> Option<Verdict> {
-    (!restarts && pod.all_terminated() && pod.has_running_sidecar()).then(|| ended(pod))
+    let is_last = !restarts || pod.all_done_on_failure();
+    (is_last && pod.all_terminated() && pod.has_running_sidecar()).then(|| ended(pod))
 }
 
 /// The verdict on a Pod whose time is over while its `main` container does not run: it has ended and another one goes on, or

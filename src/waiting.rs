@@ -8,6 +8,7 @@ use crate::cause::Cause;
 use crate::container_end::{container_text, ended_with, terminated, terminated_before};
 use crate::pod_view::PodView;
 use crate::printable::with_message;
+use crate::runtime_trouble::is_of_node;
 use crate::verdict::{Phase, State, Verdict};
 
 /// Why a Pod does not run yet.
@@ -32,7 +33,10 @@ impl Waiting {
             | Cause::StartError => 30,
             // The kubelet itself gives a mount two minutes.
             Cause::FailedMount => 120,
-            Cause::RegistryUnavailable | Cause::ImageInspectError | Cause::VolumeUnavailable => 300,
+            Cause::RegistryUnavailable
+            | Cause::ImageInspectError
+            | Cause::RuntimeUnavailable
+            | Cause::VolumeUnavailable => 300,
             _ => return None,
         };
         Some(Duration::from_secs(seconds))
@@ -180,7 +184,9 @@ fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
         "ErrImagePull" | "ImagePullBackOff" if message.contains("invalid reference format") => {
             Cause::InvalidImageName
         }
-        "ErrImagePull" | "ImagePullBackOff" if is_answer_of_registry(message) => {
+        "ErrImagePull" | "ImagePullBackOff"
+            if is_answer_of_registry(message) && !is_of_node(message) =>
+        {
             Cause::ErrImagePull
         }
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" => Cause::RegistryUnavailable,
@@ -188,6 +194,9 @@ fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
         "ImageInspectError" => Cause::ImageInspectError,
         "ErrImageNeverPull" => Cause::ErrImageNeverPull,
         "CreateContainerConfigError" => Cause::CreateContainerConfigError,
+        "CreateContainerError" | "RunContainerError" if is_of_node(message) => {
+            Cause::RuntimeUnavailable
+        }
         "CreateContainerError" => Cause::CreateContainerError,
         "RunContainerError" | "StartError" => Cause::StartError,
         // No reason but the text of an error: the kubelet could not make out what the Pod names, such as a pull secret that is no

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use kubegrader::image::{self, Image};
+use serde_json::{Value, json};
 
 fn config(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
@@ -173,4 +174,22 @@ fn references_with_no_single_character_at_fault_are_refused_all_the_same() {
     for reference in ["", "a___b", "-a", "a/", "a:", "a@sha256:1234"] {
         assert!(Image::parse(reference).is_err(), "{reference:?}");
     }
+}
+
+#[test]
+fn the_images_of_all_containers_of_a_pod_are_checked() {
+    let good = json!({"name": "good", "image": "registry.example/algebra:1"});
+    let without = json!({"name": "without"});
+    let bad = json!({"name": "bad", "image": "Algebra_image"});
+    let pod = |init: &[&Value], proper: &[&Value]| {
+        let pod = json!({"spec": {"initContainers": init, "containers": proper}});
+        image::check_all(&pod).map_err(|error| error.to_string())
+    };
+    assert_eq!(pod(&[&good], &[&good, &without]), Ok(()));
+    for (init, proper) in [(&good, &bad), (&bad, &good)] {
+        let error = pod(&[init], &[&good, proper]).unwrap_err();
+        let told = "image \"Algebra_image\" cannot be: ";
+        assert!(error.starts_with(told), "{error}");
+    }
+    assert_eq!(image::check_all(&json!({"spec": {}})).ok(), Some(()));
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -257,3 +258,27 @@ def test_a_long_log_is_kept_with_its_beginning_and_its_end(
     assert logs.startswith("line 0\nline 1\n")
     assert logs.endswith("line 2998\nline 2999\n")
     assert "bytes of the log are left out here" in logs
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e19])
+def test_a_cancel_without_a_limit_waits_until_the_pod_is_gone(
+    kubeconfig: str, api: CoreV1Api, namespace: str, image: str, timeout: float
+) -> None:
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    run = cluster.submit(script(image, "sleep 600", "cancelled"))
+    until(lambda: names(api, namespace) == ["cancelled"])
+    assert run.cancel(timeout)
+    assert names(api, namespace) == []
+
+
+@pytest.mark.parametrize("timeout", [-1.0, math.nan])
+def test_a_time_that_cannot_be_neither_cancels_nor_detaches(
+    kubeconfig: str, namespace: str, image: str, timeout: float
+) -> None:
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace)
+    run = cluster.submit(script(image, "sleep 600", "goes-on"), submission="1")
+    for stop in (run.cancel, run.detach):
+        with pytest.raises(ValueError, match="timeout must be a number of seconds from 0 on"):
+            stop(timeout)
+        assert not run.done
+    assert run.cancel()

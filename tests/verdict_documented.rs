@@ -330,3 +330,75 @@ fn a_good_end_before_the_phase_is_believed_unless_something_else_has_begun_to_en
         }
     }
 }
+
+/// What containerd and CRI-O are reported to say (containerd/containerd#4604 and #3604, cri-o/cri-o#8906,
+/// amazonlinux/amazon-linux-2023#1097).
+#[test]
+fn what_a_nodes_runtime_or_disk_fails_at_is_the_clusters_fault() {
+    let reserved = "failed to reserve container name \"grade_p_default_1_0\": name \"grade_p_default_1_0\" is reserved for \"0a1b\"";
+    let full = "failed to create containerd task: failed to create shim task: mkdir /run/containerd/io.containerd.runtime.v2.task/k8s.io/0a1b: no space left on device: unknown";
+    let layer = "failed to pull and unpack image \"docker.io/library/i:1\": failed to extract layer sha256:0a1b: failed to get reader from content store: content digest sha256:0a1b: not found";
+    let waiting =
+        |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+    let ended = json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": full}});
+    for (phase, state, cause) in [
+        (
+            "Pending",
+            waiting("CreateContainerError", "context deadline exceeded"),
+            Cause::RuntimeUnavailable,
+        ),
+        (
+            "Pending",
+            waiting("CreateContainerError", reserved),
+            Cause::RuntimeUnavailable,
+        ),
+        (
+            "Pending",
+            waiting(
+                "RunContainerError",
+                "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+            ),
+            Cause::RuntimeUnavailable,
+        ),
+        ("Failed", ended, Cause::RuntimeUnavailable),
+        (
+            "Pending",
+            waiting("ErrImagePull", layer),
+            Cause::RegistryUnavailable,
+        ),
+    ] {
+        let verdict = verdict(&json!({"phase": phase, "containerStatuses": container(state)}));
+        assert_eq!(
+            (&verdict.cause, verdict.blame(), verdict.retryable()),
+            (&cause, Some(Blame::Cluster), true),
+            "{verdict:?}"
+        );
+    }
+}
+
+/// `TerminatePod` of Kubernetes' status manager leaves the containers proper as they wait where the init containers had not ended.
+#[test]
+fn a_disk_that_an_init_container_has_filled_is_the_courses_fault() {
+    let message = "Usage of EmptyDir volume \"data\" exceeds the limit \"1Gi\". ";
+    let pod = |main: Value| {
+        let init = json!([{"name": "fetch", "image": "i:1", "imageID": "", "ready": false, "restartCount": 0, "state": killed()}]);
+        json!({
+            "phase": "Failed", "reason": "Evicted", "message": message, "conditions": by_kubelet(message),
+            "initContainerStatuses": init, "containerStatuses": container(main),
+        })
+    };
+    let before = verdict(&pod(json!({"waiting": {"reason": "PodInitializing"}})));
+    assert_eq!(
+        (&before.cause, before.blame()),
+        (&Cause::InitContainerError, Some(Blame::Course))
+    );
+    assert!(
+        before.staff_text.starts_with("Evicted: Usage of EmptyDir"),
+        "{before:?}"
+    );
+    let after = verdict(&pod(killed()));
+    assert_eq!(
+        (&after.cause, after.blame()),
+        (&Cause::StorageExceeded, Some(Blame::Student))
+    );
+}

@@ -21,6 +21,7 @@ __all__ = [
     "api_request",
     "autograde_pod_name",
     "build_pod",
+    "check_images",
     "check_pod",
     "check_request",
     "completed",
@@ -233,7 +234,8 @@ class PodRun:
     def cancel(self, timeout: float = 5.0) -> bool:
         """End the run and delete its pod; wait for that for at most `timeout` seconds.
 
-        True when it is done; what takes longer is done in the background.
+        True when it is done; what takes longer is done in the background. Raises `ValueError`, and
+        ends nothing, for a time that is negative or no number; ``math.inf`` is one.
         """
 
     def detach(self, timeout: float = 5.0) -> bool:
@@ -245,7 +247,7 @@ class PodRun:
 
         True when it is done. False when the run had ended, or goes on: because it names no
         submission, the pod's name was made of its `generateName`, the pod may not be marked, or
-        it took longer.
+        it took longer. Raises `ValueError` as `cancel` does.
         """
 
     def _ring(self, bell: Bell, token: int) -> None: ...
@@ -519,7 +521,14 @@ def autograde_pod_name(user: str, submission: int) -> str:
 def build_pod(request: Mapping[str, Any]) -> dict[str, Any]:
     """Make a submission's Pod from the executor's traits.
 
-    Raises `InvalidPodError` and `ImageError`, which name the trait.
+    Raises `InvalidPodError`, which names the trait. The image is not checked: see `check_images`.
+    """
+
+def check_images(pod: Mapping[str, Any]) -> None:
+    """Check the images of all containers of a Pod as it is to be sent.
+
+    Raises `ImageError` for the first that no registry and no kubelet would take, and
+    `InvalidPodError` for what is no plain data.
     """
 
 def check_request(request: Mapping[str, Any]) -> None:

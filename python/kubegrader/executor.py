@@ -45,7 +45,7 @@ from . import (
     trait_notices,
     worker_start,
 )
-from ._core import build_pod, configured_image
+from ._core import build_pod, check_images, configured_image
 from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
 from .explain import explain, explain_misconfigured
@@ -57,6 +57,8 @@ from .pod_traits import _get_image_name
 from .submission_lock import SubmissionLock
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ._core import Outcome, RunOptions, Verdict
 
 __all__ = ["GraderPod", "KubeAutogradeExecutor", "SubmissionFailedError", "_get_image_name"]
@@ -96,7 +98,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             raise
         self.outcome: Outcome | None = None
         self.verdict: Verdict | None = None
-        self._awaited_image: str | None = None
+        self._awaited_image: Future[str] | None = None
         self._awaited_pod: dict[str, Any] | None = None
         self._handed_in = HandedIn()
         self._output: OutputFolder | None = None
@@ -143,16 +145,18 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
     def get_image(self) -> str:
         """Name the image: by `image_config_path`, else by `resolve_image_name`."""
-        if self.image_config_path is not None:
-            image = configured_image(
-                self.image_config_path, self.lecture.code, self.assignment.name
-            )
-            if image is not None:
-                return image
         if self._awaited_image is not None:
-            return self._awaited_image
+            return self._awaited_image.result()
+        image = self._configured_image()
+        if image is not None:
+            return image
         image = hooks.result(old_traits.image_function(self)(self.lecture, self.assignment))
         return given.text(image, "resolve_image_name", "the image's name")
+
+    def _configured_image(self) -> str | None:
+        if self.image_config_path is None:
+            return None
+        return configured_image(self.image_config_path, self.lecture.code, self.assignment.name)
 
     def _get_image(self) -> str:
         return self.get_image()
@@ -208,15 +212,21 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         }
         if self.max_grading_time is not None:
             options["timeout"] = self.max_grading_time
-        if not options.get("keep"):
-            # A pod that the subclass reads or deletes itself is the only one.
+        if not options.get("keep") and self._output is not None:
+            # A pod that the subclass reads or deletes itself is the only one, and so is one of
+            # which nobody knows how its folder was.
             options["max_attempts"] = self.max_attempts
             options["before_attempt"] = self._prepare_again
         return options
 
     def start_pod(self) -> GraderPod:
         """Make the pod and begin to run it, in the background."""
-        return GraderPod(self._make_pod(), self._cluster(), self._run_options(), config=self.config)
+        pod = self._make_pod()
+        check_images(pod)
+        if self._output is None and os.path.isdir(self.output_path):  # noqa: PTH112
+            # A `_run` of a subclass's own: as with any other, the folder is put back.
+            self._output = OutputFolder.of(self.output_path)
+        return GraderPod(pod, self._cluster(), self._run_options(), config=self.config)
 
     def _start_pod(self) -> GraderPod:
         return self.start_pod()
@@ -237,10 +247,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     # --- the run
 
     def _prepare(self) -> None:
-        """Lay the output folder anew, up to 0.9.2; `start` does it from 0.10.0 on.
-
-        And remember the folders as they are before a pod may change them.
-        """
+        """Lay the output folder anew, up to 0.9.2; `start` does it from 0.10.0 on."""
         # From 0.3.0 to 0.4.0 a failure is lost where there is no log at all.
         self.grading_logs = ""
         if not INSTALLED.start_prepares:
@@ -253,8 +260,17 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
             else:
                 gradebook = self.assignment.properties
             self._write_gradebook(gradebook)
-        self._output = OutputFolder.of(self.output_path)
-        self._handed_in = HandedIn.of(self.input_path, self.assignment.properties)
+
+    def _remember(self, input_path: str, output_path: str, properties: str | None) -> None:
+        """Remember the folders as they are before a pod may change them.
+
+        It reads files, as many as a student likes, and asks no database: any thread may do it.
+        """
+        self._output = OutputFolder.of(output_path)
+        self._handed_in = HandedIn.of(input_path, properties)
+
+    def _folders(self) -> tuple[str, str, str | None]:
+        return self.input_path, self.output_path, self.assignment.properties
 
     def _prepare_again(self, attempt: int) -> None:
         """Put the output folder and the gradebook back as they were before the first attempt.
@@ -319,6 +335,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         pod = None
         try:
             self._prepare()
+            await asyncio.to_thread(self._remember, *self._folders())
             await hooks.await_all(self)
             pod = overrides.followed(self, self._start_pod())
             # Not wait_async: an override may ask the task for its result afterwards.
@@ -340,6 +357,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         pod = None
         try:
             self._prepare()
+            self._remember(*self._folders())
             pod = overrides.followed(self, self._start_pod())
             database.give_back_connection(self.session, self.log)
             pod.wait()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from dataclasses import dataclass
-from pathlib import PurePath
 
-from .releases import INSTALLED
+from . import notebooks
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,8 @@ class HandedIn:
     @classmethod
     def of(cls, input_path: str, properties: str | None) -> HandedIn:
         """Look into the folder now; `properties` are the assignment's."""
-        # Not Path.glob, which finds hidden files too, and grader-convert does not.
-        found = glob.glob(INSTALLED.notebooks, root_dir=input_path, recursive=True)  # noqa: PTH207
-        return cls(frozenset(PurePath(one).stem for one in found), _expected(properties))
+        found = frozenset(one.stem for one in notebooks.found(input_path))
+        return cls(found, _expected(properties))
 
     @property
     def graded(self) -> frozenset[str]:

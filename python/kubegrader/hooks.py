@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from . import given, old_traits, overrides
@@ -39,19 +40,19 @@ def result(value: Any) -> Any:
     thread may have a running one, and a greenlet shares its thread. The async generation awaits its
     hooks beforehand instead (`await_all`), so that the service's event loop is not held up.
     """
-    if not inspect.isawaitable(value):
-        return value
-
-    async def wait() -> Any:
-        return await value
-
-    return in_own_thread(lambda: asyncio.run(wait()))
+    return in_own_thread(value) if inspect.isawaitable(value) else value
 
 
 def pre_spawn(executor: KubeAutogradeExecutor, pod: dict[str, Any]) -> dict[str, Any]:
     """Show a pod to the site's `pre_spawn_hook`, as a `V1Pod`, and give what came back."""
+    pod = _shown(pod)
     hooked = executor.pre_spawn_hook(executor.lecture, executor.assignment, _models().to_v1pod(pod))
     return _kept_or_changed(executor, pod, result(hooked))
+
+
+def _shown(pod: dict[str, Any]) -> dict[str, Any]:
+    """Give a pod with the empty list that grader-service's has, to which a hook appends."""
+    return {**pod, "spec": {"imagePullSecrets": [], **pod["spec"]}}
 
 
 def _kept_or_changed(
@@ -84,23 +85,34 @@ def _with_default_container(pod: dict[str, Any]) -> dict[str, Any]:
 
 async def await_all(executor: KubeAutogradeExecutor) -> None:
     """Await the hooks that are coroutine functions, before the pod is made."""
-    image_function = old_traits.image_function(executor)
-    if inspect.iscoroutinefunction(image_function):
-        image = await image_function(executor.lecture, executor.assignment)
-        executor._awaited_image = given.text(  # noqa: SLF001
-            image, "resolve_image_name", "the image's name"
-        )
+    if inspect.iscoroutinefunction(old_traits.image_function(executor)):
+        executor._awaited_image = await _image(executor)  # noqa: SLF001
     if executor.pre_spawn_hook is not None or any(
         overrides.is_overridden(executor, name) for name in _WITH_CLIENT
     ):
         # kubernetes takes about a second to import, which is too long for an event loop.
         models = await asyncio.to_thread(_models)
     if inspect.iscoroutinefunction(executor.pre_spawn_hook):
-        pod = executor._make_pod_before_hook()  # noqa: SLF001
+        pod = _shown(executor._make_pod_before_hook())  # noqa: SLF001
         hooked = await executor.pre_spawn_hook(
             executor.lecture, executor.assignment, models.to_v1pod(pod)
         )
         executor._awaited_pod = _kept_or_changed(executor, pod, hooked)  # noqa: SLF001
+
+
+async def _image(executor: KubeAutogradeExecutor) -> Future[str]:
+    """Give the image's name, or why there is none: a subclass may never ask for it."""
+    named: Future[str] = Future()
+    try:
+        image = executor._configured_image()  # noqa: SLF001
+        if image is None:
+            function = old_traits.image_function(executor)
+            image = await function(executor.lecture, executor.assignment)
+            image = given.text(image, "resolve_image_name", "the image's name")
+        named.set_result(image)
+    except Exception as error:  # noqa: BLE001  # it is raised where the image is asked for
+        named.set_exception(error)
+    return named
 
 
 def _models() -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._core import check_pod
-from .exceptions import InvalidPodError
+from ._core import check_images, check_pod
+from .exceptions import ImageError, InvalidPodError
 from .site_config import Finding
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ def findings(pod: dict[str, Any]) -> Iterator[Finding]:
     except InvalidPodError as error:
         yield Finding("error", str(error))
         return
+    try:
+        check_images(pod)
+    except ImageError as error:
+        yield Finding("error", str(error))
     for field, problem in faults:
         yield _finding(field, problem)
 

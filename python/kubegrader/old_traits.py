@@ -205,15 +205,23 @@ def image_function(executor: KubeAutogradeExecutor) -> Any:
     return executor.resolve_image_name
 
 
-def cell_timeout(executor: KubeAutogradeExecutor) -> int:
-    """Give how many seconds a cell may run: three releases, three ways to say it."""
+def cell_timeout(executor: KubeAutogradeExecutor) -> int | None:
+    """Give how many seconds a cell may run: three releases, three ways to say it.
+
+    None, which nbclient takes for no limit, where a `timeout_func` says so.
+    """
     if INSTALLED.has_cell_timeout:
         of_assignment = executor.assignment.settings.cell_timeout
         if executor.timeout_func is not None and of_assignment is None:
-            return int(executor.timeout_func(executor.lecture))
+            return _asked(executor)
         return int(executor.cell_timeout)
     if executor.default_cell_timeout is not None and not is_set(executor, "timeout_func"):
         return int(executor.default_cell_timeout)
     if executor.timeout_func is not None:
-        return int(executor.timeout_func(executor.lecture))
+        return _asked(executor)
     return 360
+
+
+def _asked(executor: KubeAutogradeExecutor) -> int | None:
+    seconds = executor.timeout_func(executor.lecture)
+    return None if seconds is None else int(seconds)

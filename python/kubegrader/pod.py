@@ -43,6 +43,19 @@ def _default_cluster(pod: Any, api: Any) -> Cluster:
     )
 
 
+class _Phase(Future[str]):
+    """The phase of a pod; who asks for it before the end waits for that."""
+
+    def __init__(self, pod: GraderPod) -> None:
+        super().__init__()
+        self._pod = pod
+
+    def result(self, timeout: float | None = None) -> str:
+        if timeout is None and not self.done():
+            self._pod.wait()
+        return super().result(timeout)
+
+
 class GraderPod(ConfigTraits, LoggingConfigurable):
     """The pod of one submission, from its create to its delete.
 
@@ -100,6 +113,7 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
             of_executor: RunOptions = api.options if hasattr(api, "options") else {}
             options = {**of_executor, **(options or {}), "uid": str(pod.metadata.uid)}
         self.outcome: Outcome | None = None
+        self._error: BaseException | None = None
         self._polling: Future[str] | asyncio.Future[str] | None = None
         run_options: RunOptions = {
             "timeout": float(self.max_grading_time),
@@ -168,6 +182,7 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
         return outcome
 
     def _failed(self, error: BaseException) -> None:
+        self._error = error
         self.is_kept = self._keep and isinstance(error, (PodLostError, PodNotStartedError))
         if isinstance(self._polling, Future) and not self._polling.done():
             self._polling.set_exception(error)
@@ -180,15 +195,17 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
     def polling(self) -> Future[str] | asyncio.Future[str]:
         """The phase, once there is one.
 
-        A task of the running event loop in the async generation (up to 0.4.2), else a future that
-        `poll` has filled.
+        A task of the running event loop in the async generation (up to 0.4.2), else a future, whose
+        `result` waits for the end.
         """
         if INSTALLED.is_async:
             return self.polling_task()
         if self._polling is None:
-            self._polling = Future()
+            self._polling = _Phase(self)
             if self.outcome is not None:
                 self._polling.set_result(self.outcome.phase)
+            elif self._error is not None:
+                self._polling.set_exception(self._error)
         return self._polling
 
     def polling_task(self) -> asyncio.Future[str]:

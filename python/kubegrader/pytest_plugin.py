@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kubegrader", "Kubernetes clusters for tests")
     group.addoption(
         "--kubegrader-kubeconfig",
+        type=os.path.abspath,  # a test may change the folder
         metavar="FILE",
         help="run the tests that use kube_cluster on the cluster of this kubeconfig's current "
         "context, not on an embedded one",

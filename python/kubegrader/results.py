@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import notebooks
 from ._core import completed, no_notebook, no_results
-from .releases import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,21 +27,19 @@ def _found(handed_in: HandedIn, output_path: str) -> bool:
 
     A link may point to anything, and an empty file holds no grade.
     """
-    found = Path(output_path).glob(INSTALLED.notebooks)
     return any(
         one.stem in handed_in.graded
         and one.is_file()
         and not one.is_symlink()
         and one.stat().st_size > 0
-        for one in found
+        for one in notebooks.found(output_path)
     )
 
 
-def _pauses(handed_in: HandedIn, output_path: str) -> Iterator[float]:
-    """Pauses between looks, until a graded notebook is seen or patience is at its end."""
-    # Where nothing is to be graded, nothing is waited for.
+def _pauses(handed_in: HandedIn) -> Iterator[float]:
+    """Pauses between looks; where nothing is to be graded, nothing is waited for."""
     until = time.monotonic() + (PATIENCE if handed_in.graded else 0)
-    while not _found(handed_in, output_path) and time.monotonic() < until:
+    while time.monotonic() < until:
         yield _PAUSE
 
 
@@ -57,13 +54,17 @@ def _verdict(handed_in: HandedIn, output_path: str) -> Verdict:
 
 def verdict(handed_in: HandedIn, output_path: str) -> Verdict:
     """Completed when a graded notebook is seen within `PATIENCE`, else NoNotebook or NoResults."""
-    for pause in _pauses(handed_in, output_path):
+    for pause in _pauses(handed_in):
+        if _found(handed_in, output_path):
+            return completed()
         time.sleep(pause)
     return _verdict(handed_in, output_path)
 
 
 async def verdict_async(handed_in: HandedIn, output_path: str) -> Verdict:
     """Do as `verdict` does, without blocking the event loop."""
-    for pause in _pauses(handed_in, output_path):
+    for pause in _pauses(handed_in):
+        if await asyncio.to_thread(_found, handed_in, output_path):
+            return completed()
         await asyncio.sleep(pause)
-    return _verdict(handed_in, output_path)
+    return await asyncio.to_thread(_verdict, handed_in, output_path)

@@ -46,33 +46,36 @@ pub(super) fn unusable(
 /// A client that cannot be made, for the most part since its credentials cannot be had; `plugin`: the program of the credential
 /// plugin.
 pub(super) fn no_client(error: &kube::Error, plugin: Option<&str>) -> Error {
-    let plugin = || format!("the credential plugin {:?}", plugin.unwrap_or_default());
     let problem = match error {
-        kube::Error::Auth(error) => match error {
-            AuthError::AuthExecRun { out, .. } => format!("{} failed ({})", plugin(), out.status),
-            AuthError::AuthExecStart(error) => format!("{} does not start: {error}", plugin()),
-            AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
-                format!(
-                    "what {} prints is no ExecCredential with a status",
-                    plugin()
-                )
-            }
-            AuthError::ReadTokenFile(error, path) => {
-                format!(
-                    "the token's file {} cannot be read: {error}",
-                    path.display()
-                )
-            }
-            AuthError::InvalidBearerToken(_) => return no_header(),
-            AuthError::MissingCommand => "the credential plugin has no command".to_owned(),
-            _ => "the user's credentials cannot be used".to_owned(),
-        },
+        kube::Error::Auth(AuthError::InvalidBearerToken(_)) => return no_header(),
+        kube::Error::Auth(error) => of_user(error, plugin),
         kube::Error::ProxyProtocolUnsupported { .. } => {
             "the proxy's address is none of http://, https:// and socks5://".to_owned()
         }
         other => other.to_string(),
     };
     of_credentials(problem)
+}
+
+/// Why a user's credentials cannot be had; `plugin`: the program of the credential plugin, where it is known.
+pub(super) fn of_user(error: &AuthError, plugin: Option<&str>) -> String {
+    let plugin = plugin.map_or_else(
+        || "the credential plugin".to_owned(),
+        |program| format!("the credential plugin {program:?}"),
+    );
+    match error {
+        AuthError::AuthExecRun { out, .. } => format!("{plugin} failed ({})", out.status),
+        AuthError::AuthExecStart(error) => format!("{plugin} does not start: {error}"),
+        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
+            format!("what {plugin} prints is no ExecCredential with a status")
+        }
+        AuthError::ReadTokenFile(error, path) => {
+            let path = path.display();
+            format!("the token's file {path} cannot be read: {error}")
+        }
+        AuthError::MissingCommand => "the credential plugin has no command".to_owned(),
+        _ => "the user's credentials cannot be used".to_owned(),
+    }
 }
 
 /// A server that is not talked to by HTTP.

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kube::{Api, Client};
+use tokio::time::Instant;
 
 use super::follow::Places;
 use super::pace::Pace;
 use super::retry::{Failure, Patience, within};
-use super::watch::Watch;
+use super::watch::{FORBIDDEN_PAUSE, Watch};
 use super::{Options, Requests, Subscription, config, locked};
 use crate::error::Result;
 use crate::owner::Owners;
@@ -28,7 +28,8 @@ pub struct Connection {
     renewing: tokio::sync::Mutex<()>,
     server: String,
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
-    events_forbidden: AtomicBool,
+    /// Where events may not be read, and since when.
+    no_events: Mutex<HashMap<String, Instant>>,
     owners: Owners,
     pace: Pace,
     followed: Places,
@@ -71,7 +72,7 @@ impl Connection {
             renewing: tokio::sync::Mutex::default(),
             server: server.to_owned(),
             watches: Mutex::default(),
-            events_forbidden: AtomicBool::new(false),
+            no_events: Mutex::default(),
             owners: Owners::default(),
             pace: Pace::default(),
             followed: Places::default(),
@@ -140,14 +141,14 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.ask_for_long(limit, Duration::ZERO, request).await
+        self.repeat(limit, None, request).await
     }
 
-    /// The same for an answer that may take as long as `longest`, if it begins within `limit`.
+    /// The same for a log, which may take as long as `longest`, if it begins within `limit`.
     ///
     /// # Errors
     /// As [`Connection::ask`].
-    pub(crate) async fn ask_for_long<T, F>(
+    pub(crate) async fn ask_for_log<T, F>(
         &self,
         limit: Duration,
         longest: Duration,
@@ -156,15 +157,30 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        self.repeat(limit, Some(longest), request).await
+    }
+
+    async fn repeat<T, F>(
+        &self,
+        limit: Duration,
+        of_log: Option<Duration>,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut patience = None;
         let mut renewed = false;
         loop {
-            let turn = self.pace.other().await;
+            let turn = match of_log {
+                Some(_) => self.pace.log().await,
+                None => self.pace.other().await,
+            };
             // A busy process's wait for its first turn is not the server's time.
             let patience = patience.get_or_insert_with(|| Patience::new(limit));
             let (client, generation) = self.current();
             // Boxed: a request's future is large, and most of those who ask wait for long.
-            let time = patience.left().max(longest);
+            let time = patience.left().max(of_log.unwrap_or_default());
             let answer = within(time, Box::pin(request(client))).await;
             drop(turn);
             let failure = match answer {
@@ -239,13 +255,16 @@ impl Connection {
         &self.pace
     }
 
-    /// Notes that events may not be read; true the first time.
-    pub(crate) fn forbid_events(&self) -> bool {
-        !self.events_forbidden.swap(true, Ordering::Relaxed)
+    /// Notes that a namespace's events may not be read; true the first time.
+    pub(crate) fn forbid_events(&self, namespace: &str) -> bool {
+        let now = Instant::now();
+        let before = locked(&self.no_events).insert(namespace.to_owned(), now);
+        before.is_none()
     }
 
-    /// Whether events may be read, as far as is known.
-    pub(crate) fn may_read_events(&self) -> bool {
-        !self.events_forbidden.load(Ordering::Relaxed)
+    /// Whether a namespace's events may be read, as far as is known.
+    pub(crate) fn may_read_events(&self, namespace: &str) -> bool {
+        let since = locked(&self.no_events).get(namespace).copied();
+        since.is_none_or(|since| since.elapsed() >= FORBIDDEN_PAUSE)
     }
 }

@@ -8,6 +8,7 @@ use kube::core::Status;
 use kube::{Api, Client};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use tokio::time::{Instant, sleep};
 
 use super::Connection;
 use super::retry::{Failure, once_on_pod};
@@ -17,6 +18,10 @@ use crate::under_way::UnderWay;
 
 /// How long one round of tries in the background lasts; the pause after a round is of the same length at most.
 const ROUND: Duration = Duration::from_secs(30);
+
+/// How long a delete that is forbidden is tried again: an API server that has just begun may know no Roles yet
+/// (kubernetes/kubernetes#121635), and a Role may be mended.
+pub(crate) const ALLOWED_WITHIN: Duration = Duration::from_mins(5);
 
 /// What a delete is answered with, a Pod or a `Status`: that it is one of Kubernetes' objects is all that is asked of it.
 #[derive(Deserialize)]
@@ -104,29 +109,31 @@ impl Doomed {
         connection.ask(limit, delete).await
     }
 
-    /// Goes on trying until it is deleted, or the process ends, which waits for it a little.
+    /// Goes on trying until it is deleted, or the process ends, which waits for it a little; not where it is forbidden to delete it.
     pub fn delete_in_background(self, connection: &Arc<Connection>, steps: Steps) {
         let connection = Arc::clone(connection);
         let under_way = UnderWay::begin();
         tokio::spawn(async move {
+            let mut under_way = Some(under_way);
+            let may_be_forbidden_until = Instant::now() + ALLOWED_WITHIN;
             loop {
-                match self.delete(&connection, ROUND).await {
-                    Ok(()) => {
-                        steps.info("deleted, after the API server was away");
-                        break;
-                    }
-                    Err(failure) if failure.is_transient() => {
-                        tokio::time::sleep(ROUND.mul_f64(rand::random_range(0.1..1.0))).await;
-                    }
-                    Err(failure) => {
-                        steps.warn(&format!(
-                            "the pod may not be deleted and is left behind: {failure}"
-                        ));
-                        break;
-                    }
+                let failure = match self.delete(&connection, ROUND).await {
+                    Ok(()) => return steps.info("deleted, after a while"),
+                    Err(failure) => failure,
+                };
+                let is_forbidden = failure.code() == Some(403);
+                if is_forbidden {
+                    under_way = None;
                 }
+                let is_hopeful = is_forbidden && Instant::now() < may_be_forbidden_until;
+                if !(failure.is_transient() || is_hopeful) {
+                    return steps.warn(&format!(
+                        "the pod may not be deleted and is left behind: {failure}"
+                    ));
+                }
+                sleep(ROUND.mul_f64(rand::random_range(0.1..1.0))).await;
+                under_way.get_or_insert_with(UnderWay::begin);
             }
-            drop(under_way);
         });
     }
 }

@@ -36,6 +36,7 @@ pub use connection::Connection;
 pub(crate) use pace::Pace;
 pub use requests::Requests;
 pub use subscription::{News, Subscription};
+pub(crate) use watch::FORBIDDEN_PAUSE;
 
 use crate::error::Result;
 use crate::owner::Process;

@@ -14,9 +14,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::locked;
 
-/// How many creates, and how many other requests, are under way at once. Each has a connection of its own over HTTP/1.1,
-/// and more of them than an API server works on at a time only wait there; a watch is none of them. Creates have their own,
-/// so that ten thousand of them hold back no delete.
+/// How many creates, how many logs, and how many other requests are under way at once. Each has a connection of its own over
+/// HTTP/1.1, and more of them than an API server works on at a time only wait there; a watch is none of them. Creates have their
+/// own, so that ten thousand of them hold back no delete, and so have logs: they come from the nodes, and the way there may hang
+/// while all else is answered.
 const AT_ONCE: usize = 32;
 /// The time between two creates after the first refusal, and the longest.
 const FIRST_GAP: Duration = Duration::from_millis(10);
@@ -35,6 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct Pace {
     creates: Semaphore,
+    logs: Semaphore,
     others: Semaphore,
     bucket: Mutex<Bucket>,
     answered: Mutex<Option<Instant>>,
@@ -55,6 +57,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             creates: Semaphore::new(AT_ONCE),
+            logs: Semaphore::new(AT_ONCE),
             others: Semaphore::new(AT_ONCE),
             bucket: Mutex::default(),
             answered: Mutex::default(),
@@ -70,6 +73,11 @@ impl Pace {
             sleep_until(at).await;
         }
         permit
+    }
+
+    /// Waits until a log may be asked for.
+    pub async fn log(&self) -> Option<SemaphorePermit<'_>> {
+        self.turn(&self.logs).await
     }
 
     /// Waits until another request may be sent.
@@ -136,6 +144,11 @@ impl Pace {
         if bucket.gap < SHORTEST_GAP {
             bucket.gap = Duration::ZERO;
         }
+    }
+
+    /// Whether any create was ever accepted.
+    pub fn has_ever_accepted(&self) -> bool {
+        locked(&self.bucket).accepted.is_some()
     }
 
     /// Whether any create was accepted in the last so much time: the server works its way through them.

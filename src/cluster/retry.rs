@@ -11,6 +11,7 @@ use kube::core::Status;
 use kube::core::response::StatusDetails;
 use tokio::time::{Instant, timeout};
 
+use super::config_error;
 use crate::error::Error;
 use crate::printable::on_one_line;
 
@@ -45,7 +46,7 @@ impl Failure {
             kube::Error::Api(status) => Self::of_status(status),
             kube::Error::Auth(_) => Self::Hopeless("the credentials cannot be had".to_owned()),
             other => {
-                let text = chain(&other);
+                let text = told(&other);
                 if is_hopeless(&text) {
                     Self::Hopeless(text)
                 } else {
@@ -262,7 +263,16 @@ impl Patience {
     }
 }
 
-/// An error with its sources, each told once.
+/// An error of kube's with its sources, each told once. One of credentials that are had anew in the middle of a request, whose
+/// own text has all that a plugin was given and has printed, is told as when they were first had.
+pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    match sources.into_iter().find_map(|error| error.downcast_ref()) {
+        Some(fault) => config_error::of_user(fault, None),
+        None => chain(error),
+    }
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::retry::told;
 use super::seen::Seen;
 use super::vigil::Vigil;
 use super::{Connection, locked};
@@ -25,8 +26,9 @@ pub(super) const WATCH_SECONDS: u32 = 30;
 const RECONCILE: Duration = Duration::from_mins(5);
 /// How long an answer 410 is remembered.
 const EXPIRED_MEMORY: Duration = Duration::from_secs(30);
-/// How long a forbidden watch is left alone: a Role may have been mended.
-const FORBIDDEN_PAUSE: Duration = Duration::from_mins(5);
+/// How long a forbidden watch is left alone, as are events and Leases: a Role may have been mended, or the API server has just
+/// begun and known none yet (kubernetes/kubernetes#121635).
+pub(crate) const FORBIDDEN_PAUSE: Duration = Duration::from_mins(5);
 /// How long a watch that nobody needs is kept for the next pod.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -265,8 +267,10 @@ impl Follower {
             return FORBIDDEN_PAUSE;
         }
         if first {
-            self.steps
-                .warn(&format!("watching pods failed and is tried again: {error}"));
+            let problem = told(error);
+            self.steps.warn(&format!(
+                "watching pods failed and is tried again: {problem}"
+            ));
         }
         pause(self.failures)
     }

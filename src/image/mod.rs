@@ -11,6 +11,8 @@ mod reference;
 use std::fmt;
 use std::path::Path;
 
+use serde_json::Value;
+
 pub use config::ImageConfig;
 
 use crate::error::Error;
@@ -63,4 +65,17 @@ pub fn configured(config: &Path, lecture: &str, assignment: &str) -> Result<Opti
 #[must_use]
 pub fn default(lecture: &str) -> String {
     format!("{lecture}_image")
+}
+
+/// Checks the images of all containers of a Pod, as it is to be sent. One that names no image is left to the API server.
+///
+/// # Errors
+/// [`Error::InvalidImage`], for the first that cannot be.
+pub fn check_all(pod: &Value) -> Result<(), Error> {
+    let kinds = ["initContainers", "containers"].map(|kind| &pod["spec"][kind]);
+    let containers = kinds.into_iter().filter_map(Value::as_array).flatten();
+    for image in containers.filter_map(|container| container["image"].as_str()) {
+        Image::parse(image)?;
+    }
+    Ok(())
 }

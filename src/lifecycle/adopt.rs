@@ -12,6 +12,7 @@ use crate::cluster::retry::{Failure, OUTAGE, once_on_pod};
 use crate::error::{Error, Result};
 use crate::manifest::{annotations, labels};
 use crate::name::unique_id;
+use crate::owner::claim::Holder;
 use crate::owner::process::UnderWay;
 use crate::owner::sighting::{LONGEST, LOOK};
 use crate::owner::{Beat, Liveness, claim, liveness};
@@ -28,8 +29,18 @@ pub(super) struct Hold {
     pub(super) beat: Option<Beat>,
     /// The uid of an earlier run's pod that makes way. It was marked as this run's, so that no other takes it.
     pub(super) replaced: Option<String>,
+    /// An earlier run's pod that this run has begun to take over: the answer to that may have been lost.
+    pub(super) taking: Option<Taking>,
     /// The pod lacks the label that the watch goes by.
     pub(super) unlabelled: bool,
+}
+
+/// A pod that is being taken over, as it was before.
+#[derive(Debug, Clone)]
+pub(super) struct Taking {
+    pub(super) uid: String,
+    /// Whether its run had left it: its end has been told to nobody.
+    pub(super) was_detached: bool,
 }
 
 /// What came of an attempt to mark a pod.
@@ -72,7 +83,7 @@ impl Run {
     }
 
     /// Whether the owner of a pod is gone; takes as long as a Lease must be watched for that.
-    pub(super) async fn owner_of(&self, pod: &PodView) -> Result<Liveness> {
+    async fn owner_of(&self, pod: &PodView) -> Result<Liveness> {
         let mut is_told = false;
         let until = Instant::now() + LONGEST;
         loop {
@@ -97,8 +108,37 @@ impl Run {
         }
     }
 
+    /// Takes the pod of an earlier run, unless that run is under way somewhere: its state then. `None` where it has changed in the
+    /// meantime.
+    pub(super) async fn take(&mut self, pod: &Arc<PodView>) -> Result<Option<Arc<PodView>>> {
+        if self.is_taken(pod) {
+            return Ok(Some(Arc::clone(pod)));
+        }
+        if let Liveness::Alive(owner) = self.owner_of(pod).await? {
+            return Err(self.taken_by(&owner));
+        }
+        self.hold.taking = Some(Taking {
+            uid: pod.uid().to_owned(),
+            was_detached: Holder::of(pod) == Holder::Detached,
+        });
+        self.take_over(pod).await
+    }
+
+    /// Whether a pod of an earlier run is marked as this one's, by a request whose answer was lost.
+    pub(super) fn is_taken(&self, pod: &PodView) -> bool {
+        let taking = self.hold.taking.as_ref();
+        taking.is_some_and(|taking| taking.uid == pod.uid()) && self.is_marked(pod)
+    }
+
+    /// Whether a pod has the label of this run.
+    pub(super) fn is_marked(&self, pod: &PodView) -> bool {
+        let manifest = self.manifest.to_manifest();
+        let ours = manifest.label(labels::RUN);
+        ours.is_some() && pod.label(labels::RUN) == ours
+    }
+
     /// Marks a pod of another run as this one's. Of two that try, one gets it.
-    pub(super) async fn take_over(&self, pod: &Arc<PodView>) -> Result<Option<Arc<PodView>>> {
+    async fn take_over(&self, pod: &Arc<PodView>) -> Result<Option<Arc<PodView>>> {
         let manifest = self.manifest.to_manifest();
         let ours = |key| manifest.label(key);
         let change = json!({

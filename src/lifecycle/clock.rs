@@ -22,6 +22,12 @@ const NEXT_LOOK: Duration = Duration::from_secs(30);
 /// The time to start that the kubelet's deadline allows for where the run has no limit of its own.
 const USUAL_START: Duration = Duration::from_hours(1);
 
+/// How long the end of a pod that was told to go with so many seconds of grace can be expected to be confirmed.
+pub(super) fn until_confirmed(grace: Option<i64>) -> Duration {
+    let grace = grace.and_then(|seconds| u64::try_from(seconds).ok());
+    Duration::from_secs(grace.unwrap_or_default()) + CONFIRMATION
+}
+
 /// `activeDeadlineSeconds` for a pod: it ends the pod when the service that watches it is dead. The kubelet's clock
 /// includes pulling the image, which is not the student's time, so it must be the longer one.
 pub(super) fn safety_net(timeout: Duration, start_timeout: Option<Duration>) -> i64 {
@@ -114,8 +120,7 @@ impl Clock {
 
     /// Notes that somebody else deletes the pod, with so many seconds of grace.
     pub(super) fn go(&mut self, grace: Option<i64>) {
-        let grace = grace.and_then(|seconds| u64::try_from(seconds).ok());
-        let until = Instant::now() + Duration::from_secs(grace.unwrap_or_default()) + CONFIRMATION;
+        let until = Instant::now() + until_confirmed(grace);
         self.going.get_or_insert(until);
     }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
-use super::quota::Queue;
+use super::quota::{self, Queue};
 use super::taken::{Found, Whose};
 use super::{Run, RunOptions};
 use crate::cause::Cause;
@@ -112,17 +112,9 @@ impl Run {
                 continue;
             }
             self.note(&failure, connection.pace(), &mut patience, &mut granted);
-            let Some(failure) = queue.wait(self, failure).await? else {
-                patience = Patience::new(OUTAGE);
-                continue;
-            };
             *unanswered += u32::from(failure.is_transient());
-            let failure = if is_taken(&failure) || matches!(failure, Failure::Unanswered(_)) {
-                let taken = match &failure {
-                    Failure::Refused(status) => Some(status.clone()),
-                    _ => None,
-                };
-                match Box::pin(self.look(failure)).await? {
+            let failure = if may_be_there(&failure) {
+                match Box::pin(self.look()).await? {
                     Found::Ours => return Ok(None),
                     Found::Adopted(pod) => return Ok(Some(pod)),
                     Found::Replaced if !replaced => {
@@ -131,17 +123,25 @@ impl Run {
                         patience = Patience::new(OUTAGE);
                         continue;
                     }
-                    // The server's own words, should it stay so.
-                    Found::Replaced => match taken {
-                        Some(status) => Failure::Busy(status, None),
-                        None => Failure::Unanswered(
-                            "a pod of this name is still being deleted".to_owned(),
-                        ),
-                    },
-                    Found::Again(failure) => failure,
+                    Found::Replaced => still_there(failure),
+                    Found::Nothing => not_there(failure),
                 }
             } else {
                 failure
+            };
+            let failure = match failure {
+                // A Role that allows it was known before: by a server that has just begun and knows none yet
+                // (kubernetes/kubernetes#121635).
+                Failure::Refused(status)
+                    if is_of_rights(&status) && connection.pace().has_ever_accepted() =>
+                {
+                    Failure::Busy(status, None)
+                }
+                failure => failure,
+            };
+            let Some(failure) = queue.wait(self, failure).await? else {
+                patience = Patience::new(OUTAGE);
+                continue;
             };
             if failure.is_transient() {
                 self.steps
@@ -212,6 +212,9 @@ impl Run {
             let failure = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
                 Ok(Some(pod)) if matches!(self.whose(&pod), Whose::Ours) => {
                     return self.owns(&pod, "created after all");
+                }
+                Ok(Some(pod)) if self.is_taken(&pod) => {
+                    return self.owns(&pod, "taken over after all");
                 }
                 Ok(_) => return,
                 Err(failure) => failure,
@@ -311,11 +314,44 @@ impl Run {
     }
 }
 
+/// Whether the user has no right to create pods: it "cannot".
+fn is_of_rights(status: &Status) -> bool {
+    status.code == 403 && status.message.contains("\" cannot ")
+}
+
 /// 409 `AlreadyExists`, and the 409 of a name whose deletion is under way.
 fn is_taken(failure: &Failure) -> bool {
     match failure {
         Failure::Refused(status) => status.code == 409 && !is_denial(&status.message),
         _ => false,
+    }
+}
+
+/// Whether a pod of the name may be there: it is, or the create was not answered, or a quota has no room, which a server looks at
+/// before the name: the last place may be this pod's.
+fn may_be_there(failure: &Failure) -> bool {
+    is_taken(failure) || quota::is_used_up(failure) || matches!(failure, Failure::Unanswered(_))
+}
+
+/// The failure of a create whose name an earlier run's pod still has, which was told to go: the server's own words, should it stay
+/// so.
+fn still_there(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(status) if !quota::is_used_up_by(&status) => Failure::Busy(status, None),
+        Failure::Unanswered(_) => {
+            Failure::Unanswered("a pod of this name is still being deleted".to_owned())
+        }
+        other => other,
+    }
+}
+
+/// The failure of a create whose name no pod has: it may be repeated.
+fn not_there(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(status) if !quota::is_used_up_by(&status) => {
+            Failure::Unanswered(Failure::Refused(status).to_string())
+        }
+        other => other,
     }
 }
 

@@ -7,12 +7,15 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::observe::{End, Remains};
 use super::outcome::{Outcome, Timings};
-use super::{Run, outcome};
-use crate::cluster::doomed::Doomed;
+use super::{Run, clock, outcome};
+use crate::cause::Cause;
+use crate::cluster::doomed::{ALLOWED_WITHIN, Doomed};
 use crate::cluster::logs::{self, Read};
-use crate::cluster::retry::Failure;
+use crate::cluster::retry::{Failure, OUTAGE};
 use crate::cluster::{News, Subscription};
-use crate::verdict::failed_container;
+use crate::error::Result;
+use crate::pod_view::PodView;
+use crate::verdict::{Verdict, failed_container, on_silent_node};
 
 /// The grace of a pod whose containers have ended: there is nothing to wait for.
 pub(crate) const ENDED: u32 = 0;
@@ -27,12 +30,18 @@ const HEAD_START: Duration = Duration::from_millis(400);
 const DELETE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pod that was stopped may take to be gone before the outcome is told.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long after that a silent node may be found out: the node controller gives it 50 s (`node-monitor-grace-period` of
+/// Kubernetes 1.32 and later; docs/pod-lives.md, fact 12).
+const SILENCE_OF_NODE: Duration = Duration::from_secs(50);
 /// How often such a pod is read, besides what the watch tells.
 const NEXT_LOOK: Duration = Duration::from_secs(2);
 
 impl Run {
     /// Reads the log, deletes the pod, and puts the outcome together.
-    pub(super) async fn finish(&mut self, end: End, began: Instant) -> Outcome {
+    ///
+    /// # Errors
+    /// [`Error::Lost`](crate::Error::Lost) for a pod that was stopped for its time on a node that was silent by then.
+    pub(super) async fn finish(&mut self, end: End, began: Instant) -> Result<Outcome> {
         let seen_at = outcome::unix_time();
         let seen = Instant::now();
         let logs = match end.remains {
@@ -51,14 +60,20 @@ impl Run {
                 self.give_up().await;
                 logs
             }
-            Remains::Running => self.read_log_and_stop().await,
+            Remains::Running => {
+                let (logs, lost) = self.read_log_and_stop(&end.verdict.cause).await;
+                if let Some(verdict) = lost {
+                    return Err(self.unconfirmed(verdict));
+                }
+                logs
+            }
         };
         let timings = Timings::new(&self.clock, self.last.as_deref(), began, seen, seen_at);
         self.steps.info(&format!(
             "done: {} after {:.3} s",
             end.verdict.cause, timings.total
         ));
-        Outcome::new(
+        Ok(Outcome::new(
             end.verdict,
             self.options.attempt,
             logs,
@@ -66,21 +81,55 @@ impl Run {
             std::mem::take(&mut self.manifest),
             &self.uid,
             self.last.take(),
-        )
+        ))
     }
 
     /// Reads the log while the pod stops: its time is over, whatever the log does. The log has a start, since a pod that ends
     /// at its first signal may be gone before a busy API server has looked at a request for it.
-    async fn read_log_and_stop(&mut self) -> Option<String> {
+    ///
+    /// The verdict, too, on one whose node was lost before its time was over.
+    async fn read_log_and_stop(&mut self, cause: &Cause) -> (Option<String>, Option<Verdict>) {
         let news = self.overdue.take();
-        let news = news.map_or_else(|| self.subscribe(), |news| *news);
+        let mut news = news.map_or_else(|| self.subscribe(), |news| *news);
         let mut reading = pin!(self.read_log());
-        if let Ok(logs) = timeout(HEAD_START, &mut reading).await {
-            self.stop_with(news).await;
-            return logs;
+        let (logs, is_over) = if let Ok(logs) = timeout(HEAD_START, &mut reading).await {
+            (logs, self.stop_with(&mut news).await)
+        } else {
+            tokio::join!(reading, self.stop_with(&mut news))
+        };
+        let has_node = self
+            .last
+            .as_ref()
+            .is_some_and(|pod| pod.spec.node_name.is_some());
+        if is_over || *cause != Cause::DeadlineExceeded || !has_node {
+            return (logs, None);
         }
-        let (logs, ()) = tokio::join!(reading, self.stop_with(news));
-        logs
+        (logs, self.word_of_node(&mut news).await)
+    }
+
+    /// Waits for what the node controller says of a node that does not stop a pod: that it is silent. It takes up to 50 s to find
+    /// out, so that a pod's time may be over before anybody knows that it has not run all of it.
+    async fn word_of_node(&self, news: &mut Subscription) -> Option<Verdict> {
+        let silent = async {
+            loop {
+                match news.next(self.options.poll_interval).await {
+                    News::Pod(pod) | News::Read(pod) if pod.uid() == &*self.uid => {
+                        if let Some(verdict) = on_silent_node(&pod) {
+                            return Some(verdict);
+                        }
+                        if pod.is_terminal() {
+                            return None;
+                        }
+                    }
+                    News::Pod(_) => {}
+                    News::Read(_) | News::Gone(_) => return None,
+                }
+            }
+        };
+        tokio::select! {
+            verdict = timeout(SILENCE_OF_NODE, silent) => verdict.ok().flatten(),
+            () = self.cancel.cancelled() => None,
+        }
     }
 
     /// The log of the container that decided; `None` when it cannot be had, which fails nothing.
@@ -119,9 +168,7 @@ impl Run {
             let until = Instant::now() + LONGEST_LOG;
             logs::read(&pods, &self.name, container, limit, until).await
         };
-        let asking = self
-            .connection
-            .ask_for_long(LOG_PATIENCE, LONGEST_LOG, read);
+        let asking = self.connection.ask_for_log(LOG_PATIENCE, LONGEST_LOG, read);
         asking.await
     }
 
@@ -137,18 +184,29 @@ impl Run {
         self.delete_pod(&self.uid, grace).await;
     }
 
-    pub(super) async fn delete_pod(&self, uid: &str, grace: u32) {
-        let doomed = Doomed {
+    fn doomed(&self, uid: &str, grace: u32) -> Doomed {
+        Doomed {
             namespace: self.namespace.as_ref().to_owned(),
             name: self.name.as_ref().to_owned(),
             uid: uid.to_owned(),
             grace,
-        };
+        }
+    }
+
+    pub(super) async fn delete_pod(&self, uid: &str, grace: u32) {
+        let doomed = self.doomed(uid, grace);
         match doomed.delete(&self.connection, DELETE_PATIENCE).await {
             Ok(()) => self.steps.info("deleted"),
             Err(failure) if failure.is_transient() => {
                 self.steps.warn(&format!(
                     "the pod could not be deleted yet, and that is tried again until it is: {failure}"
+                ));
+                doomed.delete_in_background(&self.connection, self.steps.clone());
+            }
+            Err(failure) if failure.code() == Some(403) => {
+                self.steps.warn(&format!(
+                    "the pod may not be deleted, and is left behind unless that is allowed within {} minutes: {failure}",
+                    ALLOWED_WITHIN.as_secs() / 60
                 ));
                 doomed.delete_in_background(&self.connection, self.steps.clone());
             }
@@ -158,25 +216,70 @@ impl Run {
         }
     }
 
-    /// Deletes a pod that runs, and waits until nothing of it runs any more.
-    pub(super) async fn stop(&self) {
-        self.stop_with(self.subscribe()).await;
+    /// Stops a pod that runs, unless somebody has told it to go already, and waits until nothing of it runs any more: what comes
+    /// next writes to the same folders. False where its node does not confirm that in time.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled).
+    pub(super) async fn stop_surely(&self, pod: &PodView, why: &str) -> Result<bool> {
+        // Before the delete, so that its end cannot be missed.
+        let mut news = self.subscribe();
+        let mut grace = pod.metadata.deletion_grace_period_seconds;
+        if pod.metadata.deletion_timestamp.is_none() {
+            self.steps.warn(why);
+            self.delete_pod(pod.uid(), AT_ONCE).await;
+            grace = Some(AT_ONCE.into());
+        }
+        let limit = clock::until_confirmed(grace);
+        tokio::select! {
+            is_over = self.wait_until(Until::Ended, &mut news, pod.uid(), limit) => Ok(is_over),
+            () = self.cancel.cancelled() => Err(self.cancelled()),
+        }
     }
 
-    /// Subscribed before the delete, so that its end cannot be missed.
-    async fn stop_with(&self, mut news: Subscription) {
+    /// Stops our pod, whose run is to be repeated in another one. Where its node does not confirm that in time, it is gone or
+    /// silent, and the object goes without grace, as with `kubectl delete --force`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled); the error of an API server that does not take the delete: nobody knows then
+    /// what still runs.
+    pub(super) async fn stop_before_another(&self) -> Result<()> {
+        let mut pod = self.last.as_deref().cloned().unwrap_or_default();
+        if pod.is_terminal() {
+            self.delete(ENDED).await;
+            return Ok(());
+        }
+        pod.metadata.uid = Some(self.uid.as_ref().to_owned());
+        let why = "stopping the pod, so that another one can take its place";
+        if self.stop_surely(&pod, why).await? {
+            return Ok(());
+        }
+        let forced = self.doomed(pod.uid(), ENDED);
+        let deleting = forced.delete(&self.connection, OUTAGE);
+        deleting.await.map_err(|failure| {
+            failure.into_error("deleting pod", &self.object(), self.connection.server())
+        })
+    }
+
+    /// Deletes a pod that runs, and waits a little until nothing of it runs any more. Subscribed before the delete, so that its
+    /// end cannot be missed.
+    async fn stop_with(&self, news: &mut Subscription) -> bool {
         self.delete(AT_ONCE).await;
-        self.wait_until_gone(&mut news, &self.uid).await;
+        self.wait_until(Until::Gone, news, &self.uid, STOP_PATIENCE)
+            .await
     }
 
-    /// Waits until a pod that was stopped is gone, so that nothing writes to its folders any more. The watch tells; it is
-    /// read besides, from time to time, in case that the watch is behind.
-    pub(super) async fn wait_until_gone(&self, news: &mut Subscription, uid: &str) {
-        let is_gone = |news: &News| match news {
-            News::Pod(pod) | News::Read(pod) => pod.uid() != uid,
-            News::Gone(pod) => pod.as_ref().is_none_or(|pod| pod.uid() == uid),
-        };
-        let gone = async {
+    /// Waits until nothing of a pod that was told to go runs any more, so that nothing writes to its folders; false where nobody
+    /// says so within `limit`. The watch tells; it is read besides, from time to time, in case that the watch is behind.
+    async fn wait_until(
+        &self,
+        until: Until,
+        news: &mut Subscription,
+        uid: &str,
+        limit: Duration,
+    ) -> bool {
+        let mut has_ended = false;
+        let over = async {
             loop {
                 let told = timeout(NEXT_LOOK, news.next(self.options.poll_interval)).await;
                 let told = match told {
@@ -184,16 +287,34 @@ impl Run {
                     Err(_) => news.read(STOP_PATIENCE).await,
                 };
                 match told {
-                    Ok(told) if is_gone(&told) => return,
+                    Ok(News::Pod(pod) | News::Read(pod)) if pod.uid() == uid => {
+                        has_ended |= pod.is_terminal();
+                        if has_ended && until == Until::Ended {
+                            return;
+                        }
+                    }
+                    // Of one that had the name before.
+                    Ok(News::Gone(Some(pod))) if pod.uid() != uid => {}
                     // Whoever may not read a pod cannot wait for it.
-                    Err(Failure::Refused(_)) => return,
-                    _ => {}
+                    Ok(_) | Err(Failure::Refused(_)) => return,
+                    Err(_) => {}
                 }
             }
         };
-        if timeout(STOP_PATIENCE, gone).await.is_err() {
+        let is_over = timeout(limit, over).await.is_ok() || has_ended;
+        if !is_over {
             self.steps
                 .warn("the pod was told to stop and is still there");
         }
+        is_over
     }
+}
+
+/// What is waited for of a pod that was told to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// All its containers have ended, as its phase tells; a finalizer may keep the object.
+    Ended,
+    /// The object is gone.
+    Gone,
 }

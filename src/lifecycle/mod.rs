@@ -243,7 +243,10 @@ impl Run {
         let error = match ended {
             Ok(end) if end.verdict.blame() != Some(Blame::Cluster) => {
                 let end = Box::pin(self.with_probes(end)).await;
-                return Ok(self.finish(end, began).await);
+                match self.finish(end, began).await {
+                    Err(error) => error,
+                    outcome => return outcome,
+                }
             }
             Ok(end) => Error::Lost {
                 object: self.object(),
@@ -264,7 +267,11 @@ impl Run {
             match error {
                 Error::Lost { .. } if !self.is_confirmed => self.delete(finish::ENDED).await,
                 // It may still write to its folders, and a further attempt would meet it there.
-                _ if attempts::worth_another(&error).is_some() => self.stop().await,
+                _ if attempts::worth_another(&error).is_some() => {
+                    if let Err(unstopped) = Box::pin(self.stop_before_another()).await {
+                        return unstopped;
+                    }
+                }
                 _ => self.delete(finish::AT_ONCE).await,
             }
         }

@@ -62,6 +62,8 @@ pub(super) enum Look {
     Ended(End),
     /// It has not.
     Goes,
+    /// It may not be read, and has not ended as far as was told before.
+    Refused(Failure),
     /// Nobody answered.
     Unanswered(Failure),
 }
@@ -113,16 +115,23 @@ impl Run {
                         () = cancel.cancelled() => return Err(self.cancelled()),
                         look = Box::pin(async {
                             if expired == Expired::Run && is_silent {
-                                self.stop_as_seen(news, patience).await
-                            } else {
-                                self.last_look(news, expired, patience).await
+                                return self.stop_as_seen(news, patience).await;
+                            }
+                            match self.last_look(news, expired, patience).await {
+                                // Perhaps by a server that has just begun and knows no Roles yet (kubernetes/kubernetes#121635).
+                                Look::Refused(_) if expired == Expired::Run => {
+                                    self.stop_as_seen(news, patience).await
+                                }
+                                look => look,
                             }
                         }) => look,
                     };
                     match look {
                         Look::Ended(end) => Some(end),
-                        Look::Goes if self.clock.next() == limit => self.expire(expired)?,
-                        Look::Goes => None,
+                        Look::Goes | Look::Refused(_) if self.clock.next() == limit => {
+                            self.expire(expired)?
+                        }
+                        Look::Goes | Look::Refused(_) => None,
                         Look::Unanswered(failure) => {
                             unanswered = Some(self.bear_with(unanswered, failure)?);
                             continue;
@@ -206,8 +215,7 @@ impl Run {
     fn take_look(&mut self, told: Result<News, Failure>) -> Look {
         match told {
             Ok(told) => Look::from(self.hear(told)),
-            // Whoever may not read a pod has to go by what was told before.
-            Err(Failure::Refused(_)) => Look::Goes,
+            Err(failure @ Failure::Refused(_)) => Look::Refused(failure),
             Err(failure) => Look::Unanswered(failure),
         }
     }
@@ -371,7 +379,7 @@ impl Run {
     }
 
     /// The error of a pod whose end nobody will confirm. Its object goes without grace, as with `kubectl delete --force`.
-    fn unconfirmed(&mut self, verdict: Verdict) -> Error {
+    pub(super) fn unconfirmed(&mut self, verdict: Verdict) -> Error {
         self.is_confirmed = false;
         Error::Lost {
             object: self.object(),

@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 
-use super::{Run, RunOptions, Stop, finish};
+use super::{Run, RunOptions, Stop};
+use crate::cause::Cause;
 use crate::cluster::reading::read_pod;
 use crate::cluster::retry::{Failure, OUTAGE};
 use crate::cluster::{Cluster, Subscription};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::labels;
 use crate::name::{self, label_value};
-use crate::owner::Liveness;
 use crate::owner::claim::Holder;
 use crate::packed::Packed;
 use crate::pod_view::PodView;
 use crate::step::Steps;
+use crate::verdict::{Phase, Verdict};
 
 /// How often a pod is read that changes while it is taken over.
 const TRIES: usize = 5;
@@ -145,30 +146,33 @@ impl Run {
 
     /// Stops this attempt's pod, unless its owner lives, and waits until nothing of it runs any more.
     async fn stop_other(&mut self, mut pod: Arc<PodView>) -> Result<()> {
-        let mut news = self.subscribe();
+        self.claim().await?;
         for _ in 0..TRIES {
-            if pod.metadata.deletion_timestamp.is_none() {
-                if let Liveness::Alive(owner) = self.owner_of(&pod).await? {
-                    return Err(self.taken_by(&owner));
-                }
-                self.claim().await?;
-                if self.take_over(&pod).await?.is_some() {
-                    self.steps.warn(
-                        "stopping the pod of another attempt, which an earlier run left at work",
-                    );
-                    self.delete_pod(pod.uid(), finish::AT_ONCE).await;
+            let goes = pod.metadata.deletion_timestamp.is_some();
+            if goes || self.take(&pod).await?.is_some() {
+                let why = "stopping the pod of another attempt, which an earlier run left at work";
+                return if self.stop_surely(&pod, why).await? {
+                    Ok(())
                 } else {
-                    // It has changed: perhaps somebody else has taken it.
-                    match self.read_other(&self.name).await? {
-                        Some(now) if now.uid() == pod.uid() => pod = Arc::new(now),
-                        _ => return Ok(()),
-                    }
-                    continue;
-                }
+                    Err(self.still_runs())
+                };
             }
-            self.wait_until_gone(&mut news, pod.uid()).await;
-            return Ok(());
+            // It has changed: perhaps somebody else has taken it.
+            match self.read_other(&self.name).await? {
+                Some(now) if now.uid() == pod.uid() && !now.is_terminal() => pod = Arc::new(now),
+                _ => return Ok(()),
+            }
         }
         Err(self.taken_by("it changes faster than it can be taken over"))
+    }
+
+    /// The error of a pod that was told to stop and perhaps has not.
+    fn still_runs(&self) -> Error {
+        let text = "the pod of another attempt was told to stop, and its node has not confirmed that it has: two pods must not \
+                    write to the same folders. See 'kubectl get pod -o yaml'";
+        Error::Lost {
+            object: self.object(),
+            verdict: Box::new(Verdict::new(Phase::Running, Cause::NodeLost, text)),
+        }
     }
 }

@@ -24,8 +24,13 @@ impl Run {
         let look = match within(patience, delete).await {
             Ok(()) => Look::Goes,
             Err(failure @ Failure::Unanswered(_)) => Look::Unanswered(failure),
-            // It has changed or is gone, and that was not us.
-            Err(_) => return self.look_at_pod(news, patience).await,
+            // It has changed or is gone, and that was not us; or all is forbidden.
+            Err(_) => {
+                return match self.look_at_pod(news, patience).await {
+                    Look::Refused(failure) => Look::Unanswered(failure),
+                    look => look,
+                };
+            }
         };
         // Be it that the answer was lost: a deletion may be ours from now on.
         self.overdue.get_or_insert(told);

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use kube::core::Status;
 use tokio::time::Instant;
 
 use super::Run;
@@ -33,11 +34,7 @@ impl Queue {
         run: &mut Run,
         failure: Failure,
     ) -> Result<Option<Failure>> {
-        let message = match &failure {
-            Failure::Refused(status) if status.code == 403 => status.message.as_str(),
-            _ => return Ok(Some(failure)),
-        };
-        if !message.contains("exceeded quota: ") || never_fits(message) {
+        if !is_used_up(&failure) {
             return Ok(Some(failure));
         }
         if self.tries == 0 {
@@ -53,6 +50,17 @@ impl Queue {
             () = run.cancel.cancelled() => Err(Error::Cancelled { object: run.object() }),
         }
     }
+}
+
+/// Whether a create was refused by a quota that will have room again.
+pub(super) fn is_used_up(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(status) if is_used_up_by(status))
+}
+
+/// Whether that is what a server answered.
+pub(super) fn is_used_up_by(status: &Status) -> bool {
+    let message = status.message.as_str();
+    status.code == 403 && message.contains("exceeded quota: ") && !never_fits(message)
 }
 
 /// Whether the quota would have no room even if it were empty: more of a resource is requested than it has.

@@ -6,11 +6,9 @@ use kube::Api;
 
 use super::{Run, finish};
 use crate::cluster::reading::read_pod;
-use crate::cluster::retry::{Failure, REQUEST_TIMEOUT, within};
+use crate::cluster::retry::{REQUEST_TIMEOUT, within};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
-use crate::owner::Liveness;
-use crate::owner::claim::Holder;
 use crate::pod_view::PodView;
 
 /// Whose a pod of our name is.
@@ -31,19 +29,19 @@ pub(super) enum Found {
     Adopted(Arc<PodView>),
     /// An earlier run's, which has been told to go.
     Replaced,
-    /// Nothing that can be relied on yet.
-    Again(Failure),
+    /// Nothing, or nothing that can be relied on yet.
+    Nothing,
 }
 
 impl Run {
-    /// Reads the pod of our name after a create that was refused for it, or never answered.
-    pub(super) async fn look(&mut self, failure: Failure) -> Result<Found> {
+    /// Reads the pod of our name after a create that was refused for it or for a quota, or never answered.
+    pub(super) async fn look(&mut self) -> Result<Found> {
         let pods: Api<PodView> = self.connection.pods(&self.namespace);
         let pod = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
             Ok(Some(pod)) => pod,
             // Gone again, or never made: the create may be repeated.
-            Ok(None) => return Ok(Found::Again(transient(failure))),
-            Err(other) if other.is_transient() => return Ok(Found::Again(transient(failure))),
+            Ok(None) => return Ok(Found::Nothing),
+            Err(other) if other.is_transient() => return Ok(Found::Nothing),
             Err(other) => {
                 return Err(other.into_error(
                     "reading pod",
@@ -57,7 +55,7 @@ impl Run {
                 self.owns(&pod, "created; the answer had been lost");
                 Ok(Found::Ours)
             }
-            Whose::Earlier => self.succeed(&Arc::new(pod), failure).await,
+            Whose::Earlier => self.succeed(&Arc::new(pod)).await,
             Whose::Stranger(owner) => Err(Error::NameTaken {
                 object: self.object(),
                 owner,
@@ -66,23 +64,21 @@ impl Run {
     }
 
     /// Adopts or replaces the pod of an earlier run, unless that run is under way somewhere.
-    async fn succeed(&mut self, pod: &Arc<PodView>, failure: Failure) -> Result<Found> {
+    async fn succeed(&mut self, pod: &Arc<PodView>) -> Result<Found> {
         // Marked as ours already, to make way: a delete that was not answered goes on.
         let makes_way = self.hold.replaced.as_deref() == Some(pod.uid());
         if makes_way || pod.metadata.deletion_timestamp.is_some() {
-            self.replace(pod).await;
+            self.replace(pod).await?;
             return Ok(Found::Replaced);
         }
-        if let Liveness::Alive(owner) = self.owner_of(pod).await? {
-            return Err(self.taken_by(&owner));
-        }
+        // Marked even when it is only to be deleted: another process may be about to adopt it.
+        let Some(taken) = self.take(pod).await? else {
+            return Ok(Found::Nothing);
+        };
         // What ended under an owner that died may have been told of already: it is no new run's result. What ended after
         // it had been detached has been told to nobody.
-        let is_of_use = !pod.is_terminal() || Holder::of(pod) == Holder::Detached;
-        // Marked even when it is only to be deleted: another process may be about to adopt it.
-        let Some(taken) = self.take_over(pod).await? else {
-            return Ok(Found::Again(transient(failure)));
-        };
+        let was_detached = self.hold.taking.as_ref().is_some_and(|it| it.was_detached);
+        let is_of_use = !taken.is_terminal() || was_detached;
         if is_of_use && self.options.adopt {
             let before = self.ran_before(&taken).await;
             self.clock.run_before(before);
@@ -92,31 +88,26 @@ impl Run {
             );
             return Ok(Found::Adopted(taken));
         }
-        self.replace(pod).await;
+        self.replace(pod).await?;
         Ok(Found::Replaced)
     }
 
     /// Makes way for a new pod of the same name. What still runs gets a moment to stop: a container whose pod is
     /// deleted without grace writes on for seconds.
-    async fn replace(&mut self, pod: &PodView) {
+    async fn replace(&mut self, pod: &PodView) -> Result<()> {
         let before = self.hold.replaced.replace(pod.uid().to_owned());
-        if pod.is_terminal() {
-            if before.as_deref() == Some(pod.uid()) {
-                // Told to go already, and something keeps it.
-                return;
-            }
+        if !pod.is_terminal() {
+            let why = "stopping and replacing the pod of an earlier run";
+            self.stop_surely(pod, why).await?;
+            return Ok(());
+        }
+        // Else it was told to go already, and something keeps it.
+        if before.as_deref() != Some(pod.uid()) {
             self.steps
                 .info("replacing the finished pod of an earlier run");
             self.delete_pod(pod.uid(), finish::ENDED).await;
-        } else {
-            let mut news = self.subscribe();
-            if pod.metadata.deletion_timestamp.is_none() {
-                self.steps
-                    .warn("stopping and replacing the pod of an earlier run");
-                self.delete_pod(pod.uid(), finish::AT_ONCE).await;
-            }
-            self.wait_until_gone(&mut news, pod.uid()).await;
         }
+        Ok(())
     }
 
     pub(super) fn whose(&self, pod: &PodView) -> Whose {
@@ -126,7 +117,8 @@ impl Run {
                 .label(key)
                 .is_some_and(|ours| pod.label(key) == Some(ours))
         };
-        if same(labels::RUN) && self.hold.replaced.as_deref() != Some(pod.uid()) {
+        let makes_way = self.hold.replaced.as_deref() == Some(pod.uid());
+        if same(labels::RUN) && !makes_way && !self.is_taken(pod) {
             return Whose::Ours;
         }
         if same(labels::INSTANCE) && same(labels::SUBMISSION) && same(labels::ATTEMPT) {
@@ -142,14 +134,5 @@ impl Run {
         } else {
             known.join(", ")
         })
-    }
-}
-
-/// A failure under which the create may be repeated.
-fn transient(failure: Failure) -> Failure {
-    if failure.is_transient() {
-        failure
-    } else {
-        Failure::Unanswered(failure.to_string())
     }
 }

@@ -37,7 +37,7 @@ impl Run {
 
     /// The events of the pod; `None` where they cannot be had.
     pub(super) async fn list_events(&self, limit: Duration) -> Option<Vec<Event>> {
-        if !self.connection.may_read_events() {
+        if !self.connection.may_read_events(&self.namespace) {
             return None;
         }
         let events: Api<Event> = Api::namespaced(self.connection.client(), &self.namespace);
@@ -48,7 +48,7 @@ impl Run {
         match within(limit, list).await {
             Ok(list) => Some(list.items),
             Err(Failure::Refused(status)) if status.code == 403 => {
-                if self.connection.forbid_events() {
+                if self.connection.forbid_events(&self.namespace) {
                     self.steps.info(
                         "events may not be read, so that a volume that cannot be mounted is not told by name. Add the verb \
                          \"list\" on \"events\" to the Role of this service account",

@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::claim::{Claim, lease_name, marks};
 use super::process::Process;
 use super::sighting::DURATION;
-use crate::cluster::Connection;
 use crate::cluster::retry::{Failure, once};
+use crate::cluster::{Connection, FORBIDDEN_PAUSE};
 use crate::manifest::labels;
 use crate::step::Steps;
 
@@ -58,8 +58,8 @@ pub struct Heartbeat {
 enum State {
     /// There is none.
     Absent,
-    /// Leases are forbidden here, or there are none.
-    Off,
+    /// Leases were forbidden here then, or there are none.
+    Off(Instant),
     /// It was renewed then.
     Held(Box<Lease>, Instant),
 }
@@ -149,7 +149,7 @@ impl Heartbeat {
     async fn hold(&self, connection: &Connection, steps: &Steps) -> Option<bool> {
         let mut state = self.state.lock().await;
         match &*state {
-            State::Off => return None,
+            State::Off(since) if since.elapsed() < FORBIDDEN_PAUSE => return None,
             State::Held(_, renewed) if renewed.elapsed() < FRESH => return Some(true),
             _ => {}
         }
@@ -159,9 +159,10 @@ impl Heartbeat {
         match Box::pin(self.renew(&mut state, connection)).await {
             Ok(()) => Some(true),
             Err(Failure::Refused(status)) if matches!(status.code, 403 | 404) => {
-                *state = State::Off;
+                let is_told = matches!(*state, State::Off(_));
+                *state = State::Off(Instant::now());
                 self.leave();
-                if status.code == 403 {
+                if status.code == 403 && !is_told {
                     steps.of_namespace(&self.namespace).info(
                         "Leases are forbidden here, so that another machine cannot find out that this process is gone \
                          and its pods are left behind. To change that, allow \"get\", \"list\", \"create\", \

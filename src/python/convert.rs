@@ -64,21 +64,21 @@ pub(super) fn plain<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, 
 /// A time that nobody lives to see the end of; a clock cannot be asked for a later one.
 const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(30 * 365 * 24);
 
-/// A time in seconds, as Python gives it.
+/// A time in seconds that need not be given.
 pub(super) fn seconds(field: &str, seconds: Option<f64>) -> PyResult<Option<std::time::Duration>> {
-    let Some(seconds) = seconds else {
-        return Ok(None);
-    };
+    seconds.map(|seconds| time(field, seconds)).transpose()
+}
+
+/// A time in seconds, as Python gives it.
+pub(super) fn time(field: &str, seconds: f64) -> PyResult<std::time::Duration> {
     if seconds > FOR_EVER.as_secs_f64() {
-        return Ok(Some(FOR_EVER));
+        return Ok(FOR_EVER);
     }
-    std::time::Duration::try_from_secs_f64(seconds)
-        .map(Some)
-        .map_err(|_| {
-            PyValueError::new_err(format!(
-                "{field} must be a number of seconds from 0 on, and it is {seconds}"
-            ))
-        })
+    std::time::Duration::try_from_secs_f64(seconds).map_err(|_| {
+        PyValueError::new_err(format!(
+            "{field} must be a number of seconds from 0 on, and it is {seconds}"
+        ))
+    })
 }
 
 /// A limit to a number of things; 0, as in a trait, is none.

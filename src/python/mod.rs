@@ -44,8 +44,8 @@ mod _core {
     use super::reap::PyReaped;
     #[pymodule_export]
     use super::request::{
-        autograde_pod_name, build_pod, check_pod, check_request, completed, configured_image,
-        default_image, no_notebook, no_results,
+        autograde_pod_name, build_pod, check_images, check_pod, check_request, completed,
+        configured_image, default_image, no_notebook, no_results,
     };
     #[pymodule_export]
     use super::testing::{api_request, kubeconfig_with_namespace, pod_verdict};

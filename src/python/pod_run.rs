@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use tokio_util::sync::DropGuard;
 
+use super::convert;
 use super::ending::{Ending, PyBell, Teller, Told, Waited};
 use super::errors;
 use super::green;
@@ -146,14 +147,13 @@ impl PyPodRun {
         }
     }
 
-    /// Waits until the run has ended, for at most `timeout` seconds or until it is in vain; whether it has ended.
+    /// Waits until the run has ended, for at most `limit` or until it is in vain; whether it has ended.
     fn wait_until(
         &self,
         py: Python<'_>,
-        timeout: f64,
+        limit: Duration,
         in_vain: impl Fn() -> bool,
     ) -> PyResult<bool> {
-        let limit = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
         let until = Instant::now() + limit;
         loop {
             let look = SIGNALS.min(until.saturating_duration_since(Instant::now()));
@@ -253,15 +253,17 @@ impl PyPodRun {
     #[pyo3(signature = (timeout = 5.0))]
     fn cancel(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         self.check_process()?;
+        let limit = convert::time("timeout", timeout)?;
         self.cancel_soon();
-        self.wait_until(py, timeout, || false)
+        self.wait_until(py, limit, || false)
     }
 
     #[pyo3(signature = (timeout = 5.0))]
     fn detach(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         self.check_process()?;
+        let limit = convert::time("timeout", timeout)?;
         self.detach.asked.cancel();
-        self.wait_until(py, timeout, || self.detach.refused.load(Ordering::SeqCst))?;
+        self.wait_until(py, limit, || self.detach.refused.load(Ordering::SeqCst))?;
         let told = self.ending.told();
         Ok(told
             .is_some_and(|told| told.is_err_and(|error| matches!(*error, Error::Detached { .. }))))

@@ -53,6 +53,12 @@ pub(super) fn build_pod<'py>(
     convert::plain(py, &manifest.to_value())
 }
 
+/// Checks the images of all containers of a Pod.
+#[pyfunction]
+pub(super) fn check_images(pod: &Bound<'_, PyAny>) -> PyResult<()> {
+    image::check_all(&convert::pod(pod)?).map_err(|error| errors::from(pod.py(), error))
+}
+
 /// Checks parts of a request, each by itself.
 #[pyfunction]
 pub(super) fn check_request(request: &Bound<'_, PyAny>) -> PyResult<()> {

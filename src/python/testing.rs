@@ -71,6 +71,8 @@ pub(super) fn kubeconfig_with_namespace(
 }
 
 fn with_namespace(path: &std::path::Path, namespace: &str) -> std::result::Result<String, String> {
+    // What it names by a relative path is found from everywhere then.
+    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
     let mut kubeconfig = Kubeconfig::read_from(path).map_err(|error| problem(&error))?;
     let current = kubeconfig.current_context.clone().unwrap_or_default();
     kubeconfig.contexts.retain(|one| one.name == current);

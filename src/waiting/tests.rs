@@ -13,6 +13,7 @@ fn each_cause_has_a_patience_of_its_own() {
         (Cause::FailedMount, Some(120)),
         (Cause::RegistryUnavailable, Some(300)),
         (Cause::ImageInspectError, Some(300)),
+        (Cause::RuntimeUnavailable, Some(300)),
         (Cause::VolumeUnavailable, Some(300)),
         (Cause::Unschedulable, None),
         (Cause::SchedulingGated, None),

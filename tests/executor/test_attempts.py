@@ -35,6 +35,7 @@ def prepared(executor: Any) -> Any:
         one._clean_up_input_and_output_dirs()
         one._write_gradebook(one._put_grades_in_assignment_properties())
     one._prepare()
+    one._remember(*one._folders())
     return one
 
 
@@ -92,6 +93,31 @@ def test_an_old_container_writes_on_into_the_old_folder(prepared: Any) -> None:
 
 def test_before_the_first_attempt_there_is_nothing_to_put_back(executor: Any) -> None:
     executor()._prepare_again(2)
+
+
+def test_the_folder_is_put_back_too_where_a_subclass_starts_the_pod_in_a_run_of_its_own(
+    settings: Config, executor: Any
+) -> None:
+    settings.KubeAutogradeExecutor.extra_pod_config = {"schedulerName": "none"}
+    one = executor()
+    folder = Path(one.output_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gradebook.json").write_text("{}")
+    before = tree(folder)
+    pod = one.start_pod()
+    try:
+        spoil(folder)
+        one._prepare_again(2)
+        assert tree(folder) == before
+    finally:
+        assert pod.run.cancel()
+
+
+def test_a_pod_whose_folder_nobody_knows_has_one_attempt(executor: Any) -> None:
+    one = executor()
+    assert "max_attempts" not in one._run_options()
+    one._output = OutputFolder.of("/tmp")  # noqa: S108
+    assert one._run_options()["max_attempts"] == 3
 
 
 def test_folders_and_modes_within_come_back(tmp_path: Path) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kubegrader import hooks
+from kubegrader import ImageError, hooks
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.executor import KubeAutogradeExecutor
-from kubernetes.client import V1Container, V1Pod, V1Toleration
-from pods import names
+from kubernetes.client import V1Container, V1LocalObjectReference, V1Pod, V1Toleration
+from pods import names, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kubegrader.demo.site import Site
     from kubernetes.client import CoreV1Api
     from traitlets.config import Config
@@ -56,6 +63,146 @@ def test_a_container_that_a_hook_puts_first_does_not_take_the_place_of_the_log(
     pod = executor()._make_pod()
     assert [one["name"] for one in pod["spec"]["containers"]] == ["proxy", "autograde"]
     assert pod["metadata"]["annotations"][key] == (own or "autograde")
+
+
+def test_a_hook_may_append_a_pull_secret_as_with_grader_services_own_pod(
+    settings: Config, executor: Any
+) -> None:
+    def hook(_lecture: Any, _assignment: Any, pod: V1Pod) -> V1Pod:
+        pod.spec.image_pull_secrets.append(V1LocalObjectReference(name="registry"))
+        return pod
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = hook
+    pod = executor()._make_pod()
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def named(pod: V1Pod) -> V1Pod:
+    pod.spec.containers[0].image = "registry.example.org/ws24:1"
+    return pod
+
+
+async def named_later(_lecture: Any, _assignment: Any, pod: V1Pod) -> V1Pod:
+    return named(pod)
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [
+        {"pre_spawn_hook": lambda _lecture, _assignment, pod: named(pod)},
+        {"pre_spawn_hook": named_later},
+        {"extra_container_config": {"image": "registry.example.org/ws24:1"}},
+    ],
+    ids=["hook", "coroutine", "extra_container_config"],
+)
+def test_an_image_that_a_lectures_code_cannot_name_may_be_replaced(
+    settings: Config, executor: Any, traits: dict[str, Any]
+) -> None:
+    settings.KubeAutogradeExecutor.update(traits)
+    settings.KubeAutogradeExecutor.extra_pod_config = {"schedulerName": "none"}
+    one = executor()
+    one.lecture = SimpleNamespace(code="WS24")
+    pod = one._start_pod()
+    try:
+        assert pod.manifest["spec"]["containers"][0]["image"] == "registry.example.org/ws24:1"
+    finally:
+        assert pod.run.cancel()
+
+
+def test_an_image_that_no_hook_replaces_is_refused_before_its_pod_is_created(
+    settings: Config, executor: Any, api: CoreV1Api, namespace: str
+) -> None:
+    def hook(_lecture: Any, _assignment: Any, pod: V1Pod) -> V1Pod:
+        pod.spec.containers.append(V1Container(name="sidecar", image="Sidecar:1"))
+        return pod
+
+    settings.KubeAutogradeExecutor.pre_spawn_hook = hook
+    with pytest.raises(ImageError, match='image "Sidecar:1" cannot be: '):
+        executor()._start_pod()
+    assert names(api, namespace) == []
+
+
+def test_a_time_limit_ends_a_coroutine_that_waits_and_waits_for_nothing() -> None:
+    ended: list[str] = []
+
+    async def hangs() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    def limit(*_: object) -> None:
+        raise TimeoutError("as celery's soft limit does")
+
+    before = signal.signal(signal.SIGALRM, limit)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    began = time.monotonic()
+    try:
+        with pytest.raises(TimeoutError, match="soft limit"):
+            hooks.result(hangs())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < 30
+    until(lambda: ended == ["cancelled"])
+
+
+def test_a_hook_that_ignores_its_cancellation_keeps_no_interpreter_from_its_exit() -> None:
+    program = """
+import signal
+from kubegrader import hooks
+
+async def hangs():
+    import time
+    time.sleep(600)
+
+def limit(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, limit)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    hooks.result(hangs())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout == "interrupted\n"
+
+
+async def never(_lecture: Any, _assignment: Any) -> str:
+    raise KeyError("it knows other lectures only")
+
+
+def test_a_coroutine_that_names_images_is_not_asked_where_the_image_config_names_it(
+    settings: Config, executor: Any, tmp_path: Path
+) -> None:
+    config = tmp_path / "images.json"
+    config.write_text('{"demo": "configured:1"}')
+    settings.KubeAutogradeExecutor.image_config_path = str(config)
+    settings.KubeAutogradeExecutor.resolve_image_name = never
+    one = executor()
+    asyncio.run(hooks.await_all(one))
+    assert one.get_image() == "configured:1"
+
+
+def test_a_coroutine_that_fails_to_name_an_image_fails_who_asks_for_it_and_nobody_else(
+    settings: Config, executor: Any
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def get_image(self) -> str:
+            return "own:1"
+
+    settings.KubeAutogradeExecutor.resolve_image_name = never
+    own, one = executor(Own), executor()
+    for each in (own, one):
+        asyncio.run(hooks.await_all(each))
+    assert own._make_pod()["spec"]["containers"][0]["image"] == "own:1"
+    with pytest.raises(KeyError, match="other lectures"):
+        one.get_image()
 
 
 def test_a_hook_that_returns_nothing_keeps_the_pod(

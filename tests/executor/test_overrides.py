@@ -276,6 +276,48 @@ def test_an_override_of_the_delete_is_called_for_a_pod_that_never_ran(
     until(lambda: names(api, namespace) == [])
 
 
+@pytest.mark.skipif(INSTALLED.is_async, reason="a task has its own exception")
+def test_a_delete_that_asks_for_the_phase_of_a_pod_that_never_ran_is_told_and_made_up_for(
+    site: Site,
+    settings: Config,
+    api: CoreV1Api,
+    namespace: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.KubeAutogradeExecutor.start_timeout = 1.0
+    settings.KubeAutogradeExecutor.extra_pod_config = {"schedulerName": "none"}
+
+    class Own(KubeAutogradeExecutor):
+        def _delete_pod(self, pod: GraderPod) -> None:
+            # As grader-service's own does.
+            self.log.info("after execution status %s", pod.polling.result())
+            super()._delete_pod(pod)
+
+    graded = grade(site, settings, Own)
+    assert graded.status == "grading_failed"
+    assert "Deleting pod" in caplog.text
+    until(lambda: names(api, namespace) == [])
+
+
+@pytest.mark.skipif(INSTALLED.is_async, reason="a task waits by itself")
+def test_who_asks_for_the_phase_before_the_end_waits_for_it(
+    site: Site, settings: Config, api: CoreV1Api, namespace: str
+) -> None:
+    seen: list[str] = []
+
+    class Own(KubeAutogradeExecutor):
+        def _run(self) -> None:
+            self._prepare()
+            pod = self._start_pod()
+            seen.append(pod.polling.result())
+            seen.append(pod.poll())
+            self._delete_pod(pod)
+
+    assert grade(site, settings, Own).status == "automatically_graded"
+    assert seen == ["Succeeded", "Succeeded"]
+    assert names(api, namespace) == []
+
+
 @pytest.mark.parametrize("value", [None, {}, 3], ids=["None", "dict", "int"])
 @pytest.mark.parametrize(
     ("method", "expected"),

@@ -81,6 +81,18 @@ def test_a_notebook_in_a_folder_counts_where_grader_convert_looks_there(tmp_path
     assert before.is_of_assignment is (INSTALLED.notebooks == "**/*.ipynb")
 
 
+def test_links_to_folders_are_not_followed_in_whichever_circle_they_lead(tmp_path: Path) -> None:
+    handed_in = folder(tmp_path / "in", "loops.ipynb", ".hidden.ipynb", ".deep/other.ipynb")
+    for name in ("a", "b", "c"):
+        (handed_in / name).symlink_to(".")
+    before = HandedIn.of(str(handed_in), None)
+    assert before.notebooks == {"loops"}
+    output = folder(tmp_path / "out")
+    for name in ("a", "b", "c"):
+        (output / name).symlink_to(handed_in)
+    assert results.verdict(before, str(output)).cause == "NoResults"
+
+
 @pytest.mark.parametrize("kind", ["link", "folder"])
 def test_a_link_or_a_folder_is_no_graded_notebook(tmp_path: Path, kind: str) -> None:
     before = HandedIn.of(str(folder(tmp_path / "in", "loops.ipynb")), PROPERTIES)

@@ -345,11 +345,13 @@ def test_a_folder_that_the_volume_does_not_hold_is_told(settings: Config, execut
     ("traits", "seconds"),
     [
         ({"timeout_func": lambda lecture: len(lecture.code) + 1}, 5),
+        # nbclient: no limit.
+        ({"timeout_func": lambda _: None}, None),
         ({"default_cell_timeout": 77}, 77),
     ],
 )
 def test_a_cell_may_run_as_long_as_either_generation_says(
-    settings: Config, executor: Any, traits: dict[str, Any], seconds: int
+    settings: Config, executor: Any, traits: dict[str, Any], seconds: int | None
 ) -> None:
     pod = made(settings, executor, **traits)
     argument = f"--ExecutePreprocessor.timeout={seconds}"

@@ -3,19 +3,26 @@
 //! The refusals were recorded on Kubernetes 1.34, in `refusals/`, but for a webhook's, which is as in its documentation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request, Response};
 use kubegrader::cause::{Blame, Cause};
+use kubegrader::cluster::Cluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::support::door::Door;
-use crate::support::played::{appears, manifest, succeed};
-use crate::support::without_kubelet;
+use crate::support::owners::{claim, dead, owned};
+use crate::support::played::{self, appears, manifest, succeed};
+use crate::support::{create, without_kubelet};
 
 const CREATE: &str = "/namespaces/default/pods";
 const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/refusals");
@@ -176,4 +183,129 @@ async fn what_a_webhook_denies_is_the_courses_whatever_code_and_words_it_chooses
         assert_eq!((creates, looks, queued), (1, 0, Vec::new()), "{answer}");
         assert!(began.elapsed() < Duration::from_secs(1), "{answer}");
     }
+}
+
+/// A server looks at the quota before it looks at the name: the last place may be this pod's.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_applied_and_fills_the_quota_is_found_and_has_its_limit() {
+    let embedded = without_kubelet();
+    let (router, creates) = (embedded.router(), Arc::new(AtomicUsize::new(0)));
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let is_create = request.method() == Method::POST && request.uri().path().ends_with("/pods");
+        let number = if is_create {
+            creates.fetch_add(1, Ordering::SeqCst)
+        } else {
+            0
+        };
+        let router = router.clone();
+        async move {
+            if is_create && number > 0 {
+                return Ok(answer(&recorded(USED_UP)));
+            }
+            let applied = router.oneshot(request.map(Body::new)).await;
+            if is_create {
+                return Ok(answer(&status(
+                    500,
+                    "InternalError",
+                    "etcdserver: request timed out",
+                )));
+            }
+            applied
+        }
+    });
+    let cluster = Cluster::with_client(kube::Client::new(service, "default"), "in-process");
+    let options = RunOptions {
+        timeout: Some(Duration::from_secs(3)),
+        ..RunOptions::default()
+    };
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(&cluster, manifest(), options, &steps, cancel);
+    let playing = async {
+        appears(&embedded, "p").await;
+        played::run(&embedded, "p").await;
+        let began = Instant::now();
+        played::until(&embedded, "p", |pod| pod["code"] == 404).await;
+        began.elapsed()
+    };
+    let (outcome, took) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::DeadlineExceeded);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+fn answer(status: &Value) -> Response<Body> {
+    let code = u16::try_from(status["code"].as_u64().unwrap()).unwrap();
+    let answer = Response::builder().status(code);
+    let answer = answer.header("content-type", "application/json");
+    answer.body(Body::from(status.to_string())).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_runs_pod_that_fills_the_quota_is_stopped_and_not_waited_for() {
+    let embedded = without_kubelet();
+    let mut left = owned("p", "a", &claim(&dead()));
+    left["spec"]["nodeName"] = json!("n");
+    create(&embedded.router(), &left).await;
+    played::run(&embedded, "p").await;
+    // One answer while it is there, and one before the quota has noticed that it is gone.
+    let door = Door::default().answer(Method::POST, CREATE, 2, &recorded(USED_UP));
+    let cluster = door.cluster(&embedded);
+    let options = RunOptions {
+        submission: Some("7".to_owned()),
+        adopt: false,
+        ..RunOptions::default()
+    };
+    let (steps, cancel) = (Steps::default(), CancellationToken::new());
+    let running = run(&cluster, manifest(), options, &steps, cancel);
+    let playing = async {
+        let began = Instant::now();
+        played::is_told_to_go(&embedded, "p").await;
+        let took = began.elapsed();
+        played::goes(&embedded, "p").await;
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+        took
+    };
+    let (outcome, took) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(door.count(&Method::POST, "/pods"), 3);
+}
+
+/// How two pods end of which the second meets so many refusals for want of rights.
+async fn after_one_that_was_accepted(refusals: u64) -> (Result<Outcome, Error>, Duration) {
+    let embedded = without_kubelet();
+    let forbidden = Rule::new(Fault::Forbidden)
+        .verb(Verb::Create)
+        .path("/api/v1/");
+    embedded.faults().add(forbidden.skip(1).times(refusals));
+    let cluster = Door::default().cluster(&embedded);
+    let one = async || {
+        let (steps, cancel) = (Steps::default(), CancellationToken::new());
+        let running = run(&cluster, manifest(), RunOptions::default(), &steps, cancel);
+        let playing = async {
+            appears(&embedded, "p").await;
+            succeed(&embedded, "p").await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            ended = running => ended,
+            () = playing => unreachable!("it plays for ever"),
+        }
+    };
+    one().await.unwrap();
+    let began = Instant::now();
+    (one().await, began.elapsed())
+}
+
+/// As an API server answers that has just begun and knows no Roles yet.
+#[tokio::test(start_paused = true)]
+async fn rights_that_there_were_before_are_believed_for_as_long_as_an_outage() {
+    let (outcome, _) = after_one_that_was_accepted(3).await;
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    let (ended, took) = after_one_that_was_accepted(1000).await;
+    assert!(
+        matches!(ended, Err(Error::Api { code: 403, .. })),
+        "{ended:?}"
+    );
+    assert!((20..=32).contains(&took.as_secs()), "{took:?}");
 }

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, header::CONTENT_TYPE};
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::lifecycle::{Detach, Stop};
 use kubegrader::manifest::Manifest;
 use kubegrader::owner::Process;
@@ -309,6 +310,93 @@ async fn a_detached_pod_whose_folders_were_laid_anew_is_replaced() {
     assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
 }
 
+/// The answer to the request by which the next run takes a pod is lost, and the pod is its own from then on.
+fn takes_without_an_answer(embedded: &EmbeddedCluster) {
+    let rule = Rule::new(Fault::ResetAfter).verb(Verb::Patch).times(1);
+    embedded.faults().add(rule);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_pod_is_replaced_or_adopted_though_the_answer_to_its_taking_is_lost() {
+    for (adopt, ends_before) in [(false, false), (false, true), (true, false), (true, true)] {
+        let embedded = without_kubelet();
+        detached_at(&embedded, async || {
+            set_status(&embedded, "Running", json!({"running": {}})).await;
+        })
+        .await;
+        if ends_before {
+            succeed(&embedded).await;
+        }
+        let left = pod(&embedded).await;
+        takes_without_an_answer(&embedded);
+        let cluster = Door::default().cluster(&embedded).owned_by(living());
+        let steps = Steps::default();
+        let running = run_pod(&cluster, options(adopt), &steps, Stop::default());
+        let ending = async {
+            let is_new = |pod: &Value| pod["metadata"]["uid"] != left["metadata"]["uid"];
+            if adopt && !ends_before {
+                until(&embedded, |pod| owner_of(pod) != "detached").await;
+                sleep(Duration::from_secs(30)).await;
+                succeed(&embedded).await;
+            } else if !adopt {
+                until(&embedded, |pod| pod["kind"] == "Pod" && is_new(pod)).await;
+                succeed(&embedded).await;
+            }
+        };
+        let (outcome, ()) = tokio::join!(running, ending);
+        let outcome = outcome.unwrap();
+        assert_eq!(outcome.verdict.cause, Cause::Completed);
+        let is_same = outcome.pod()["metadata"]["uid"] == left["metadata"]["uid"];
+        assert_eq!(is_same, adopt, "adopt {adopt}, ends before {ends_before}");
+        assert_eq!(pod(&embedded).await["code"], 404);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finished_under_an_owner_that_died_is_run_again_though_an_answer_is_lost() {
+    let embedded = without_kubelet();
+    let left = create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    succeed(&embedded).await;
+    takes_without_an_answer(&embedded);
+    let cluster = Door::default().cluster(&embedded).owned_by(living());
+    let steps = Steps::default();
+    let running = run_pod(&cluster, options(true), &steps, Stop::default());
+    let ending = async {
+        until(&embedded, |pod| {
+            pod["kind"] == "Pod" && pod["metadata"]["uid"] != left["metadata"]["uid"]
+        })
+        .await;
+        succeed(&embedded).await;
+    };
+    let (outcome, ()) = tokio::join!(running, ending);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_before_an_adoption_counts_though_the_answer_to_it_is_lost() {
+    let hour = Duration::from_hours(1);
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    set_status(&embedded, "Running", json!({"running": {}})).await;
+    takes_without_an_answer(&embedded);
+    let now = "Fri, 02 Jan 2026 10:50:00 GMT";
+    let door = Door::default().at(now).written(writers("status"));
+    let cluster = door.cluster(&embedded).owned_by(living());
+    let options = RunOptions {
+        timeout: Some(hour),
+        ..options(true)
+    };
+    let began = Instant::now();
+    let ended = run_pod(&cluster, options, &Steps::default(), Stop::default()).await;
+    assert_eq!(ended.unwrap().verdict.cause, Cause::DeadlineExceeded);
+    let took = began.elapsed();
+    let left = Duration::from_mins(10);
+    assert!(
+        (left..left + Duration::from_secs(20)).contains(&took),
+        "{took:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_cannot_leave_its_pod_goes_on() {
     let forbidding = Door::default()
@@ -456,6 +544,42 @@ async fn the_time_that_a_pod_ran_before_it_was_adopted_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_happened_to_a_pod_that_only_waited_before_it_was_adopted_takes_nothing_from_its_time()
+{
+    let hour = Duration::from_hours(1);
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    // A status was written fifty minutes ago: the pod was pulling its image.
+    let now = "Fri, 02 Jan 2026 10:50:00 GMT";
+    let door = Door::default().at(now).written(writers("status"));
+    let cluster = door.cluster(&embedded).owned_by(living());
+    let options = RunOptions {
+        timeout: Some(hour),
+        ..options(true)
+    };
+    let steps = Steps::default();
+    let running = async {
+        let ended = run_pod(&cluster, options, &steps, Stop::default()).await;
+        (ended.unwrap().verdict.cause, Instant::now())
+    };
+    let starting = async {
+        until(&embedded, |pod| {
+            !owner_of(pod).is_empty() && owner_of(pod) != "a"
+        })
+        .await;
+        set_status(&embedded, "Running", json!({"running": {}})).await;
+        Instant::now()
+    };
+    let ((cause, ended), began) = tokio::join!(running, starting);
+    assert_eq!(cause, Cause::DeadlineExceeded);
+    let ran = ended - began;
+    assert!(
+        (hour..hour + Duration::from_secs(12)).contains(&ran),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_that_is_kept_for_the_caller_names_no_owner_from_its_end_on_and_is_not_reaped() {
     for door in [
         Door::default(),
@@ -563,6 +687,31 @@ async fn a_submission_costs_three_requests_and_the_owner_none_more() {
         door.count(&Method::POST, "/leases"),
     ];
     assert_eq!(counts, [20, 20, 20, 0, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_are_forbidden_are_asked_for_again_after_five_minutes_and_told_once() {
+    let embedded = without_kubelet();
+    let door = Door::default().forbid(Method::POST, "/leases");
+    let cluster = door.cluster(&embedded).owned_by(living());
+    let (steps, lines) = listening();
+    for (pause, asked) in [(0, 1), (4, 1), (2, 2)] {
+        sleep(Duration::from_mins(pause)).await;
+        let running = run_pod(&cluster, RunOptions::default(), &steps, Stop::default());
+        let ending = async {
+            until(&embedded, |pod| pod["kind"] == "Pod").await;
+            succeed(&embedded).await;
+        };
+        let (outcome, ()) = tokio::join!(running, ending);
+        assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+        assert_eq!(door.count(&Method::POST, "/leases"), asked);
+    }
+    let told = lines
+        .lock()
+        .unwrap()
+        .matches("Leases are forbidden")
+        .count();
+    assert_eq!(told, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::Method;
 use kubegrader::cause::{Blame, Cause};
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
 use kubegrader::{Outcome, RunOptions, run};
@@ -102,15 +103,35 @@ async fn a_kept_pod_whose_time_is_over_is_left_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_may_not_be_deleted_is_told_once_and_not_tried_again() {
+async fn a_pod_that_may_not_be_deleted_is_told_and_tried_again_for_five_minutes() {
     let embedded = without_kubelet();
     let door = Door::default().forbid(Method::DELETE, "/pods/p");
     let succeeded = status("Succeeded", &played::completed());
     let (_, lines) = run_pod(&door, &embedded, RunOptions::default(), &succeeded).await;
-    let told = "the pod may not be deleted and is left behind: 403: ";
+    let told = "the pod may not be deleted, and is left behind unless that is allowed within 5 minutes: 403: ";
     assert_eq!(lines.matches(told).count(), 1, "{lines}");
+    sleep(Duration::from_mins(6)).await;
+    let tried = door.count(&Method::DELETE, "/pods/p");
+    assert!((10..100).contains(&tried), "{tried}");
     sleep(Duration::from_mins(30)).await;
-    assert_eq!(door.count(&Method::DELETE, "/pods/p"), 1);
+    assert_eq!(door.count(&Method::DELETE, "/pods/p"), tried);
+}
+
+/// As an API server answers that has just begun and knows no Roles yet.
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_is_forbidden_once_is_made_up_for() {
+    let embedded = without_kubelet();
+    let rule = Rule::new(Fault::Forbidden).verb(Verb::Delete).times(1);
+    embedded.faults().add(rule);
+    let succeeded = status("Succeeded", &played::completed());
+    run_pod(
+        &Door::default(),
+        &embedded,
+        RunOptions::default(),
+        &succeeded,
+    )
+    .await;
+    played::until(&embedded, "p", |pod| pod["code"] == 404).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,4 +292,56 @@ async fn work_that_was_done_in_time_counts_though_a_sidecar_outlives_the_limit()
     assert_eq!(outcome.verdict.cause, Cause::Completed);
     assert!(outcome.timings.total > 59.0, "{:?}", outcome.timings);
     assert_eq!(read(&embedded, "p").await["code"], 404);
+}
+
+/// No kubelet starts again what has ended well: the end needs no word of the phase, which comes a second later.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_started_again_on_failure_and_ends_well_before_its_limit_was_in_time() {
+    let sidecar = |state: Value| json!([of("beside", &state)]);
+    for (beside, took) in [
+        (None, 59),
+        (
+            Some(json!({"terminated": {"exitCode": 0, "reason": "Completed"}})),
+            59,
+        ),
+        // What a sidecar still does is part of the work, to the limit.
+        (Some(json!({"running": {}})), 60),
+    ] {
+        let embedded = without_kubelet();
+        let mut pod = json!({"metadata": {"name": "p"}, "spec": {
+            "restartPolicy": "OnFailure", "containers": [{"name": "c", "image": "i:1"}],
+        }});
+        if beside.is_some() {
+            let container = json!({"name": "beside", "image": "i:1", "restartPolicy": "Always"});
+            pod["spec"]["initContainers"] = json!([container]);
+        }
+        let options = RunOptions {
+            timeout: Some(Duration::from_mins(1)),
+            ..RunOptions::default()
+        };
+        let cluster = Door::default().cluster(&embedded);
+        let (steps, cancel) = (Steps::default(), CancellationToken::new());
+        let running = run(
+            &cluster,
+            Manifest::new(pod).unwrap(),
+            options,
+            &steps,
+            cancel,
+        );
+        let playing = async {
+            appears(&embedded, "p").await;
+            played::run(&embedded, "p").await;
+            sleep(Duration::from_secs(59)).await;
+            let mut ended = status("Running", &played::completed());
+            if let Some(state) = &beside {
+                ended["initContainerStatuses"] = sidecar(state.clone());
+            }
+            played::set(&embedded, "p", &ended).await;
+        };
+        let (outcome, ()) = tokio::join!(running, playing);
+        let outcome = outcome.unwrap();
+        assert_eq!(outcome.verdict.cause, Cause::Completed, "{beside:?}");
+        let ran = outcome.timings.running;
+        assert_eq!(ran.round() as u64, took, "{beside:?}");
+    }
 }

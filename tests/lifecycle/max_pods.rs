@@ -1,6 +1,6 @@
 //! How many pods are in flight at once, and whose turn it is. Under paused time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kubegrader::cause::Cause;
@@ -8,13 +8,13 @@ use kubegrader::cluster::{Admission, Cluster, MaxPods};
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::lifecycle::{Place, Stop};
 use kubegrader::manifest::Manifest;
-use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::listening::listening;
 use crate::support::played::{appears, completed, names, status, succeed};
 use crate::support::{PODS, get, patch, without_kubelet};
 
@@ -33,6 +33,7 @@ struct Running {
     run: JoinHandle<Result<Outcome, Error>>,
     cancel: CancellationToken,
     place: Place,
+    lines: Arc<Mutex<String>>,
 }
 
 impl Scene {
@@ -62,11 +63,13 @@ impl Scene {
             place: place.clone(),
             ..Stop::from(cancel.clone())
         };
-        let run = async move { run(&cluster, manifest, options, &Steps::default(), stop).await };
+        let (steps, lines) = listening();
+        let run = async move { run(&cluster, manifest, options, &steps, stop).await };
         Running {
             run: tokio::spawn(run),
             cancel,
             place,
+            lines,
         }
     }
 
@@ -148,6 +151,49 @@ async fn a_pod_is_only_created_when_another_one_has_gone() {
     assert_eq!(second.place.position(&scene.cluster), None);
     succeed(&scene.embedded, "second").await;
     completes(second).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_queues_is_told_the_place_and_which_limit_it_waits_for() {
+    let of_both = MaxPods {
+        in_process: Some(5),
+        in_namespace: Some(1),
+    };
+    for (max, limit) in [
+        (IN_PROCESS(1), "max_pods is 1"),
+        (of_both, "max_pods is 5, max_pods_in_namespace is 1"),
+    ] {
+        let scene = Scene::new(max);
+        let first = scene.start("first", "algebra", RunOptions::default());
+        appears(&scene.embedded, "first").await;
+        let second = scene.start("second", "algebra", RunOptions::default());
+        scene.waits_at(&second, 1).await;
+        let lines = second.lines.lock().unwrap().clone();
+        let told = format!("queued: number 1 of 1 that wait for a place; {limit}\n");
+        assert!(lines.contains(&told), "{lines}");
+        second.cancel.cancel();
+        succeed(&scene.embedded, "first").await;
+        completes(first).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_there_already_is_followed_whether_or_not_there_is_a_place() {
+    let scene = Scene::new(IN_PROCESS(1));
+    let kept = RunOptions {
+        keep: true,
+        ..RunOptions::default()
+    };
+    let first = scene.start("first", "algebra", kept);
+    let pod = appears(&scene.embedded, "first").await;
+    let follower = RunOptions {
+        uid: pod["metadata"]["uid"].as_str().map(str::to_owned),
+        ..RunOptions::default()
+    };
+    let following = scene.start("first", "algebra", follower);
+    succeed(&scene.embedded, "first").await;
+    completes(following).await;
+    completes(first).await;
 }
 
 #[tokio::test(start_paused = true)]

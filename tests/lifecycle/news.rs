@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::support::door::Door;
+use crate::support::listening::listening;
 use crate::support::owners::{claim, dead, owned};
 use crate::support::played::{
     self, appears, goes, is_told_to_go, read, status, succeed, terminated,
@@ -172,6 +173,28 @@ async fn events_that_may_not_be_read_are_asked_for_once_and_those_that_cannot_ju
         assert_eq!(lines.matches(line).count(), told, "{lines}");
         assert_eq!(door.count(&Method::GET, "/events"), asked);
     }
+}
+
+/// A Role may be mended, and an API server that has just begun may have known none yet.
+#[tokio::test(start_paused = true)]
+async fn events_that_may_not_be_read_are_asked_for_again_after_five_minutes_and_told_once() {
+    let embedded = without_kubelet();
+    let door = Door::default().forbid(Method::GET, "/events");
+    let cluster = door.cluster(&embedded);
+    let (steps, lines) = listening();
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
+    let running = run(&cluster, on_node(), options, &steps, cancel);
+    let playing = async {
+        appears(&embedded, "p").await;
+        sleep(Duration::from_secs(400)).await;
+        succeed(&embedded, "p").await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    let line = "Add the verb \"list\" on \"events\" to the Role";
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines.matches(line).count(), 1, "{lines}");
+    assert_eq!(door.count(&Method::GET, "/events"), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -403,6 +426,47 @@ async fn a_pod_on_a_silent_node_is_lost_at_its_limit_and_one_that_is_not_ready_h
         };
         let (ended, ()) = tokio::join!(running, playing);
         assert_eq!(judged(&ended), Some(verdict), "{ready}");
+    }
+}
+
+/// The node controller needs up to 50 s to find out that a node is silent.
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_node_is_found_silent_soon_after_its_limit_is_lost_and_one_that_is_only_slow_to_stop_is_not()
+ {
+    let lost = (Cause::NodeLost, Some(Blame::Cluster));
+    let late = (Cause::DeadlineExceeded, Some(Blame::Student));
+    for (is_silent, verdict) in [(true, lost), (false, late)] {
+        let embedded = without_kubelet();
+        let cluster = Door::default().cluster(&embedded);
+        let options = RunOptions {
+            timeout: Some(Duration::from_mins(1)),
+            ..RunOptions::default()
+        };
+        let running = run_pod(&cluster, on_node(), options);
+        let playing = async {
+            appears(&embedded, "p").await;
+            let mut status = status("Running", &played::running());
+            let condition = |kind: &str, status: &str| json!({"type": kind, "status": status});
+            status["conditions"] = json!([
+                condition("Ready", "True"),
+                condition("ContainersReady", "True")
+            ]);
+            played::set(&embedded, "p", &status).await;
+            is_told_to_go(&embedded, "p").await;
+            sleep(Duration::from_secs(20)).await;
+            if is_silent {
+                status["conditions"][0]["status"] = json!("False");
+                played::set(&embedded, "p", &status).await;
+            } else {
+                goes(&embedded, "p").await;
+            }
+            Instant::now()
+        };
+        let (ended, known) = tokio::join!(running, playing);
+        assert_eq!(judged(&ended), Some(verdict));
+        assert!(known.elapsed() < Duration::from_secs(1));
+        // Nobody else takes it away.
+        assert_eq!(read(&embedded, "p").await["code"], 404);
     }
 }
 

@@ -491,6 +491,34 @@ async fn a_followed_pod_that_is_gone_is_told_as_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outcome_that_is_made_anew_of_its_parts_has_the_same_pod() {
+    let embedded = without_kubelet();
+    let cluster = cluster(&embedded, []);
+    let playing = play(&embedded, succeeded());
+    let first = run_pod(&cluster, json!({}), RunOptions::default())
+        .await
+        .unwrap();
+    playing.await.unwrap();
+    let anew = |pod: Value| {
+        let verdict = first.verdict.clone();
+        Outcome::of_pod(
+            verdict,
+            first.attempt,
+            first.logs.clone(),
+            first.timings,
+            pod,
+        )
+    };
+    let again = anew(first.pod()).pod();
+    assert_eq!(again, first.pod());
+    assert_eq!(again["status"]["phase"], "Succeeded");
+    // Of a pod that was never seen only what was sent is known.
+    let mut sent = manifest(json!({})).to_value();
+    sent["metadata"]["uid"] = json!("u");
+    assert_eq!(anew(sent.clone()).pod(), sent);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_kept_pod_is_left_to_the_caller_and_its_log_with_it() {
     let embedded = without_kubelet();
     let options = RunOptions {

@@ -8,13 +8,14 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Request};
 use futures::FutureExt;
-use kubegrader::cause::Cause;
+use kubegrader::cause::{Blame, Cause};
 use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::lifecycle::BeforeAttempt;
 use kubegrader::step::Steps;
 use kubegrader::{Cluster, Error, Outcome, RunOptions, run};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
@@ -22,7 +23,7 @@ use crate::support::owners::{alive, claim, dead, owned};
 use crate::support::played::{
     self, appears, changes_hands, goes, is_told_to_go, names, read, succeed, until,
 };
-use crate::support::{PODS, create, without_kubelet};
+use crate::support::{PODS, create, delete, without_kubelet};
 
 /// The pod of a later attempt at submission 7, on a node, of this owner.
 async fn leave(embedded: &EmbeddedCluster, attempt: u32, owner: &Value) -> Value {
@@ -314,4 +315,99 @@ async fn another_submissions_pod_that_takes_a_later_attempts_name_meanwhile_is_n
     let left = read(&embedded, "p-attempt-2").await;
     assert_eq!(left["metadata"]["labels"]["kubegrader.io/owner"], "b");
     assert_eq!(left["metadata"]["deletionTimestamp"], Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_attempts_pod_is_stopped_though_the_answer_to_its_taking_is_lost() {
+    let embedded = without_kubelet();
+    leave(&embedded, 2, &claim(&dead())).await;
+    played::run(&embedded, "p-attempt-2").await;
+    let rule = Rule::new(Fault::ResetAfter).verb(Verb::Patch).times(1);
+    embedded.faults().add(rule);
+    let cluster = Door::default().cluster(&embedded);
+    let running = run_pod(&cluster, options(false, &Prepared::default()));
+    let playing = async {
+        is_told_to_go(&embedded, "p-attempt-2").await;
+        goes(&embedded, "p-attempt-2").await;
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().attempt, 1);
+}
+
+/// As `kubectl drain` tells a pod to go whose process ignores its signal.
+async fn told_to_go(embedded: &EmbeddedCluster, name: &str, grace: u32) {
+    let path = format!("{PODS}/{name}");
+    let (code, answer) = delete(
+        &embedded.router(),
+        &path,
+        &json!({"gracePeriodSeconds": grace}),
+    )
+    .await;
+    assert_eq!(code, 200, "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_attempts_pod_that_is_going_is_waited_for_as_long_as_its_grace() {
+    let embedded = without_kubelet();
+    leave(&embedded, 2, &claim(&dead())).await;
+    played::run(&embedded, "p-attempt-2").await;
+    told_to_go(&embedded, "p-attempt-2", 25).await;
+    let cluster = Door::default().cluster(&embedded);
+    let prepared = Prepared::default();
+    let running = run_pod(&cluster, options(false, &prepared));
+    let playing = async {
+        sleep(Duration::from_secs(26)).await;
+        assert_eq!(names(&embedded).await, ["p-attempt-2"]);
+        assert!(prepared.lock().unwrap().is_empty());
+        goes(&embedded, "p-attempt-2").await;
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().attempt, 1);
+    assert_eq!(*prepared.lock().unwrap(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_later_attempts_pod_whose_node_does_not_stop_it_no_other_is_made() {
+    let embedded = without_kubelet();
+    leave(&embedded, 2, &claim(&dead())).await;
+    played::run(&embedded, "p-attempt-2").await;
+    let cluster = Door::default().cluster(&embedded);
+    let prepared = Prepared::default();
+    let error = run_pod(&cluster, options(false, &prepared))
+        .await
+        .unwrap_err();
+    let verdict = error.verdict().expect("a verdict");
+    assert_eq!(
+        (&verdict.cause, verdict.blame()),
+        (&Cause::NodeLost, Some(Blame::Cluster))
+    );
+    assert!(error.to_string().contains("default/p-attempt-2"), "{error}");
+    assert_eq!(names(&embedded).await, ["p-attempt-2"]);
+    assert!(prepared.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_attempts_pod_that_has_ended_and_is_kept_by_a_finalizer_holds_nobody_up() {
+    let embedded = without_kubelet();
+    leave(&embedded, 2, &claim(&dead())).await;
+    played::run(&embedded, "p-attempt-2").await;
+    told_to_go(&embedded, "p-attempt-2", 25).await;
+    let cluster = Door::default().cluster(&embedded);
+    let running = run_pod(&cluster, options(false, &Prepared::default()));
+    let playing = async {
+        sleep(Duration::from_secs(1)).await;
+        let ended = played::status("Failed", &played::terminated(137, "Error"));
+        played::set(&embedded, "p-attempt-2", &ended).await;
+        let at = Instant::now();
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+        at.elapsed()
+    };
+    let (outcome, took) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().attempt, 1);
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }

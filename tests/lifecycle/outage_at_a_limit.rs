@@ -343,3 +343,30 @@ async fn the_log_of_a_pod_whose_time_is_over_is_read_before_the_pod_can_be_gone(
     assert_eq!(outcome.logs.as_deref(), Some(""));
     assert!(took < LIMIT + Duration::from_secs(1), "{took:?}");
 }
+
+/// An API server that has just begun and knows no Roles yet forbids everything for a while.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_forbids_all_when_the_time_is_over_blames_nobody() {
+    let embedded = without_kubelet();
+    let forbid = |verb, times| {
+        let rule = Rule::new(Fault::Forbidden).verb(verb).path("/api/v1/");
+        embedded.faults().add(rule.times(times));
+    };
+    // The pod is read again and again.
+    forbid(Verb::List, 1_000_000);
+    let playing = async {
+        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        state(&embedded, "Running", json!({"running": {}})).await;
+        sleep(LIMIT.checked_sub(Duration::from_millis(100)).unwrap()).await;
+        forbid(Verb::Get, 6);
+        forbid(Verb::Delete, 6);
+        let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+        state(&embedded, "Succeeded", ended).await;
+    };
+    let (ended, ()) = tokio::join!(run_pod(&embedded), playing);
+    assert_eq!(ended.unwrap().verdict.cause, Cause::Completed);
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(get(&embedded.router(), PODS).await.1["items"], json!([]));
+}

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::support::played::{appears, completed, names, status, succeed};
+use crate::support::played::{appears, completed, names, set, status, succeed, until};
 use crate::support::{PODS, patch, without_kubelet};
 
 type Sent = Request<kube::client::Body>;
@@ -78,6 +78,58 @@ async fn logs_that_hang_hold_up_no_other_pods_log_and_delete() {
         assert_eq!(outcome.unwrap().logs, None);
     }
     assert_eq!(names(&embedded).await, [""; 0]);
+}
+
+/// A server whose way to the nodes is down answers all but logs.
+#[tokio::test(start_paused = true)]
+async fn logs_that_hang_while_all_else_is_answered_hold_up_no_limit_and_no_delete() {
+    let embedded = without_kubelet();
+    let cluster = hanging(&embedded, |request: &Sent| {
+        request.uri().path().ends_with("/log")
+    });
+    let none = RunOptions::default();
+    let stuck = (0..120).map(|n| run_pod(&cluster, format!("stuck-{n}"), none.clone()));
+    let small = async {
+        for n in 0..100 {
+            let (name, options) = (
+                format!("small-{n}"),
+                RunOptions {
+                    log_limit: 0,
+                    ..RunOptions::default()
+                },
+            );
+            let playing = async {
+                appears(&embedded, &name).await;
+                succeed(&embedded, &name).await;
+            };
+            let (outcome, ()) = tokio::join!(run_pod(&cluster, name.clone(), options), playing);
+            outcome.unwrap();
+            sleep(Duration::from_millis(400)).await;
+        }
+    };
+    let limited = async {
+        for n in 0..120 {
+            let name = format!("stuck-{n}");
+            appears(&embedded, &name).await;
+            succeed(&embedded, &name).await;
+        }
+        let began = Instant::now();
+        let options = RunOptions {
+            timeout: Some(Duration::from_secs(4)),
+            ..RunOptions::default()
+        };
+        let playing = async {
+            appears(&embedded, "p").await;
+            let running = status("Running", &json!({"running": {}}));
+            set(&embedded, "p", &running).await;
+            until(&embedded, "p", |pod| pod["code"] == 404).await;
+            began.elapsed()
+        };
+        tokio::join!(run_pod(&cluster, "p".to_owned(), options), playing)
+    };
+    let (_, (), (outcome, took)) = tokio::join!(join_all(stuck), small, limited);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::DeadlineExceeded);
+    assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,16 +13,26 @@ use crate::support::door::Door;
 use crate::support::played::{self, appears, status, terminated};
 use crate::support::without_kubelet;
 
+/// An event: its container, its reason and its message.
+type Told = (&'static str, &'static str, &'static str);
+
 /// The verdict on a pod that ends with 137, and how often events were asked for.
-async fn verdict_on(container: &Value, events: &[(&str, &str, &str)]) -> (Verdict, usize) {
+async fn verdict_on(container: &Value, events: &[Told]) -> (Verdict, usize) {
     verdict_with_late(container, events, &[]).await
 }
 
 /// The same where these events come five seconds after the end.
-async fn verdict_with_late(
+async fn verdict_with_late(container: &Value, events: &[Told], late: &[Told]) -> (Verdict, usize) {
+    let killed = status("Failed", &terminated(137, "Error"));
+    verdict_at_end(container, events, &killed, late).await
+}
+
+/// The same where the pod ends with this status.
+async fn verdict_at_end(
     container: &Value,
-    events: &[(&str, &str, &str)],
-    late: &[(&str, &str, &str)],
+    events: &[Told],
+    end: &Value,
+    late: &[Told],
 ) -> (Verdict, usize) {
     let (embedded, door) = (without_kubelet(), Door::default());
     let mut pod =
@@ -39,7 +49,7 @@ async fn verdict_with_late(
     let playing = async {
         let pod = appears(&embedded, "p").await;
         played::run(&embedded, "p").await;
-        let tell = async |(container, reason, message): &(&str, &str, &str)| {
+        let tell = async |(container, reason, message): &Told| {
             let mut event = played::event(&pod, "Warning", reason, message);
             event["involvedObject"]["fieldPath"] = json!(format!("spec.containers{{{container}}}"));
             played::tell(&embedded, &event).await;
@@ -47,7 +57,7 @@ async fn verdict_with_late(
         for event in events {
             tell(event).await;
         }
-        played::set(&embedded, "p", &status("Failed", &terminated(137, "Error"))).await;
+        played::set(&embedded, "p", end).await;
         sleep(Duration::from_secs(5)).await;
         for event in late {
             tell(event).await;
@@ -129,4 +139,22 @@ async fn a_kill_that_no_probe_asked_for_stays_the_students_and_pods_without_prob
     assert_eq!(verdict_on(&live, &beside).await.0.cause, Cause::Error);
     let (verdict, asked) = verdict_on(&json!({}), &[unhealthy, ("c", "Killing", "")]).await;
     assert_eq!((verdict.cause, asked), (Cause::Error, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_container_that_was_not_ended_as_an_error_no_events_are_read() {
+    let events = [
+        ("c", "Unhealthy", "Liveness probe failed: "),
+        ("c", "Killing", "Container c failed liveness probe"),
+    ];
+    let live = json!({"livenessProbe": probe()});
+    for (phase, code, reason, cause) in [
+        // It heeded the signal and ended well.
+        ("Succeeded", 0, "Completed", Cause::Completed),
+        ("Failed", 137, "OOMKilled", Cause::OomKilled),
+    ] {
+        let end = status(phase, &terminated(code, reason));
+        let (verdict, asked) = verdict_at_end(&live, &events, &end, &[]).await;
+        assert_eq!((verdict.cause, asked), (cause, 0));
+    }
 }

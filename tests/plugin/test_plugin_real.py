@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kubegrader
@@ -53,6 +56,34 @@ def test_one(kube_cluster):
 """
     )
     result = pytester.runpytest(f"--kubegrader-kubeconfig={other.kubeconfig}")
+    result.assert_outcomes(passed=1)
+    assert of_tests(other) == []
+
+
+def test_a_kubeconfig_with_relative_paths_may_be_named_by_one(
+    pytester: pytest.Pytester, other: KubeCluster
+) -> None:
+    folder = pytester.mkdir("conf")
+    kubeconfig = json.loads(Path(other.kubeconfig).read_text())
+    [cluster] = kubeconfig["clusters"]
+    authority = base64.b64decode(cluster["cluster"].pop("certificate-authority-data"))
+    (folder / "ca.crt").write_bytes(authority)
+    cluster["cluster"]["certificate-authority"] = "ca.crt"
+    (folder / "kubeconfig").write_text(json.dumps(kubeconfig))
+    pytester.makepyfile(
+        """
+import pytest
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+def test_one(elsewhere, kube_cluster):
+    path = f"/api/v1/namespaces/{kube_cluster.namespace}/pods"
+    assert kube_cluster.request("GET", path)["items"] == []
+"""
+    )
+    result = pytester.runpytest("--kubegrader-kubeconfig=conf/kubeconfig")
     result.assert_outcomes(passed=1)
     assert of_tests(other) == []
 
