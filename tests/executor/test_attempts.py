@@ -113,10 +113,10 @@ def test_the_folder_is_put_back_too_where_a_subclass_starts_the_pod_in_a_run_of_
         assert pod.run.cancel()
 
 
-def test_a_pod_whose_folder_nobody_knows_has_one_attempt(executor: Any) -> None:
+def test_a_pod_whose_folder_nobody_knows_has_one_attempt(executor: Any, tmp_path: Path) -> None:
     one = executor()
     assert "max_attempts" not in one._run_options()
-    one._output = OutputFolder.of("/tmp")  # noqa: S108
+    one._output = OutputFolder.of(tmp_path)
     assert one._run_options()["max_attempts"] == 3
 
 
