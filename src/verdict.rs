@@ -191,6 +191,13 @@ pub(crate) fn on_silent_node(pod: &PodView) -> Option<Verdict> {
     })
 }
 
+/// The same, and the verdict on a Pod that was driven from a node that is lost.
+pub(crate) fn on_lost_node(pod: &PodView) -> Option<Verdict> {
+    let driven = disruption(pod).filter(|(cause, _)| *cause == Cause::NodeLost);
+    let driven = driven.map(|(cause, text)| Verdict::new(Phase::Running, cause, text));
+    driven.or_else(|| on_silent_node(pod))
+}
+
 /// Whether a container has run and is to be started again: that is part of its Pod's time to run.
 fn has_run_before(pod: &PodView) -> bool {
     pod.containers().iter().any(|status| {

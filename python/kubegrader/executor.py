@@ -223,8 +223,8 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         """Make the pod and begin to run it, in the background."""
         pod = self._make_pod()
         check_images(pod)
-        if self._output is None and os.path.isdir(self.output_path):  # noqa: PTH112
-            # A `_run` of a subclass's own: as with any other, the folder is put back.
+        if overrides.is_overridden(self, "_run") and os.path.isdir(self.output_path):  # noqa: PTH112
+            # As with any other run, the folder is put back, be this the first of its pods or not.
             self._output = OutputFolder.of(self.output_path)
         return GraderPod(pod, self._cluster(), self._run_options(), config=self.config)
 

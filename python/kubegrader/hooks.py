@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from . import given, old_traits, overrides
-from .green import in_own_thread
+from .own_loop import in_own_thread
 
 if TYPE_CHECKING:
     from .executor import KubeAutogradeExecutor

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -44,16 +46,45 @@ def _default_cluster(pod: Any, api: Any) -> Cluster:
 
 
 class _Phase(Future[str]):
-    """The phase of a pod; who asks for it before the end waits for that."""
+    """The phase of a pod, once there is one; who asks for it before that waits for it."""
 
     def __init__(self, pod: GraderPod) -> None:
         super().__init__()
         self._pod = pod
+        self._filling = threading.Lock()
+
+    def fill(self, ended: Outcome | BaseException) -> None:
+        with self._filling:
+            if self.done():
+                return
+            if isinstance(ended, BaseException):
+                self.set_exception(ended)
+            else:
+                self.set_result(ended.phase)
 
     def result(self, timeout: float | None = None) -> str:
-        if timeout is None and not self.done():
-            self._pod.wait()
+        self._wait(timeout)
         return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._wait(timeout)
+        return super().exception(timeout)
+
+    def _wait(self, timeout: float | None) -> None:
+        """Wait as `GraderPod.wait` does, which ends the run where it is interrupted."""
+        if timeout is None and not self.done():
+            with contextlib.suppress(Exception):  # it is this future's from now on
+                self._pod.wait()
+
+    def fill_in_time(self) -> None:
+        """Fill it at the run's end, whoever waits for that."""
+        threading.Thread(target=self._fill_in_time, name="kubegrader-phase", daemon=True).start()
+
+    def _fill_in_time(self) -> None:
+        try:
+            self.fill(self._pod.run.wait())
+        except BaseException as error:  # noqa: BLE001  # it is raised where the phase is asked for
+            self.fill(error)
 
 
 class GraderPod(ConfigTraits, LoggingConfigurable):
@@ -177,15 +208,15 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
     def _ended(self, outcome: Outcome) -> Outcome:
         self.outcome = outcome
         self.is_kept = self._keep
-        if isinstance(self._polling, Future) and not self._polling.done():
-            self._polling.set_result(outcome.phase)
+        if isinstance(self._polling, _Phase):
+            self._polling.fill(outcome)
         return outcome
 
     def _failed(self, error: BaseException) -> None:
         self._error = error
         self.is_kept = self._keep and isinstance(error, (PodLostError, PodNotStartedError))
-        if isinstance(self._polling, Future) and not self._polling.done():
-            self._polling.set_exception(error)
+        if isinstance(self._polling, _Phase):
+            self._polling.fill(error)
 
     def poll(self) -> str:
         """Wait for the end in this thread, and give the phase: ``Succeeded`` or ``Failed``."""
@@ -196,16 +227,17 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
         """The phase, once there is one.
 
         A task of the running event loop in the async generation (up to 0.4.2), else a future, whose
-        `result` waits for the end.
+        `result` and `exception` wait for the end.
         """
         if INSTALLED.is_async:
             return self.polling_task()
         if self._polling is None:
-            self._polling = _Phase(self)
-            if self.outcome is not None:
-                self._polling.set_result(self.outcome.phase)
-            elif self._error is not None:
-                self._polling.set_exception(self._error)
+            self._polling = phase = _Phase(self)
+            ended = self._error if self.outcome is None else self.outcome
+            if ended is None:
+                phase.fill_in_time()
+            else:
+                phase.fill(ended)
         return self._polling
 
     def polling_task(self) -> asyncio.Future[str]:

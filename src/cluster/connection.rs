@@ -28,11 +28,20 @@ pub struct Connection {
     renewing: tokio::sync::Mutex<()>,
     server: String,
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
-    /// Where events may not be read, and since when.
-    no_events: Mutex<HashMap<String, Instant>>,
+    /// What may not be done, in which namespace, and since when.
+    forbidden: Mutex<HashMap<(Right, String), Instant>>,
     owners: Owners,
     pace: Pace,
     followed: Places,
+}
+
+/// What a Role may lack that a run can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Right {
+    /// `list` on `events`.
+    ListEvents,
+    /// `get` on `pods`.
+    GetPods,
 }
 
 /// A client, and how often it was made anew.
@@ -72,7 +81,7 @@ impl Connection {
             renewing: tokio::sync::Mutex::default(),
             server: server.to_owned(),
             watches: Mutex::default(),
-            no_events: Mutex::default(),
+            forbidden: Mutex::default(),
             owners: Owners::default(),
             pace: Pace::default(),
             followed: Places::default(),
@@ -255,16 +264,18 @@ impl Connection {
         &self.pace
     }
 
-    /// Notes that a namespace's events may not be read; true the first time.
-    pub(crate) fn forbid_events(&self, namespace: &str) -> bool {
-        let now = Instant::now();
-        let before = locked(&self.no_events).insert(namespace.to_owned(), now);
-        before.is_none()
+    /// Notes that something may not be done in a namespace; true the first time.
+    pub(crate) fn forbid(&self, right: Right, namespace: &str) -> bool {
+        let key = (right, namespace.to_owned());
+        locked(&self.forbidden)
+            .insert(key, Instant::now())
+            .is_none()
     }
 
-    /// Whether a namespace's events may be read, as far as is known.
-    pub(crate) fn may_read_events(&self, namespace: &str) -> bool {
-        let since = locked(&self.no_events).get(namespace).copied();
+    /// Whether something may be done in a namespace, as far as is known.
+    pub(crate) fn may(&self, right: Right, namespace: &str) -> bool {
+        let key = (right, namespace.to_owned());
+        let since = locked(&self.forbidden).get(&key).copied();
         since.is_none_or(|since| since.elapsed() >= FORBIDDEN_PAUSE)
     }
 }

@@ -115,18 +115,21 @@ impl Doomed {
         let under_way = UnderWay::begin();
         tokio::spawn(async move {
             let mut under_way = Some(under_way);
-            let may_be_forbidden_until = Instant::now() + ALLOWED_WITHIN;
+            let mut forbidden_since = None;
             loop {
                 let failure = match self.delete(&connection, ROUND).await {
                     Ok(()) => return steps.info("deleted, after a while"),
                     Err(failure) => failure,
                 };
-                let is_forbidden = failure.code() == Some(403);
-                if is_forbidden {
+                let is_hopeful = if failure.code() == Some(403) {
                     under_way = None;
-                }
-                let is_hopeful = is_forbidden && Instant::now() < may_be_forbidden_until;
-                if !(failure.is_transient() || is_hopeful) {
+                    let since = forbidden_since.get_or_insert_with(Instant::now);
+                    since.elapsed() < ALLOWED_WITHIN
+                } else {
+                    forbidden_since = None;
+                    failure.is_transient()
+                };
+                if !is_hopeful {
                     return steps.warn(&format!(
                         "the pod may not be deleted and is left behind: {failure}"
                     ));

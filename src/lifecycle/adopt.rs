@@ -39,8 +39,9 @@ pub(super) struct Hold {
 #[derive(Debug, Clone)]
 pub(super) struct Taking {
     pub(super) uid: String,
-    /// Whether its run had left it: its end has been told to nobody.
-    pub(super) was_detached: bool,
+    /// Whether its end has been told to nobody: it had none, or its run had left it. What ended under an owner that died may have
+    /// been told of already, and is no new run's result.
+    pub(super) is_of_use: bool,
 }
 
 /// What came of an attempt to mark a pod.
@@ -119,7 +120,7 @@ impl Run {
         }
         self.hold.taking = Some(Taking {
             uid: pod.uid().to_owned(),
-            was_detached: Holder::of(pod) == Holder::Detached,
+            is_of_use: !pod.is_terminal() || Holder::of(pod) == Holder::Detached,
         });
         self.take_over(pod).await
     }

@@ -18,7 +18,7 @@ use crate::step::Steps;
 
 /// The pause before the second attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The same after a node refused a pod or drove it out. The scheduler hears why with the kubelet's next word of its node,
+/// The same after a node refused a pod, drove it out or could not start it. The scheduler hears why with the kubelet's next word of its node,
 /// which is due every 10 s (`nodeStatusUpdateFrequency`); until then it sends the next pod there too, to be refused as well.
 const PAUSE_OF_A_NODE: Duration = Duration::from_secs(20);
 
@@ -74,8 +74,10 @@ pub fn run(
             }
         }
         loop {
-            let cause = match attempt(cluster, &mut manifest, &options, steps, &stop).await {
-                Err(error) if options.attempt < last => match worth_another(&error) {
+            let has_another = options.attempt < last;
+            let attempting = attempt(cluster, &mut manifest, &options, steps, &stop, has_another);
+            let cause = match attempting.await {
+                Err(error) if has_another => match worth_another(&error) {
                     Some(cause) => cause.clone(),
                     None => return Err(error),
                 },
@@ -123,7 +125,10 @@ pub(super) fn worth_another(error: &Error) -> Option<&Cause> {
 async fn pause(cause: &Cause, attempts_before: u32, cancel: &CancellationToken) {
     let first = match cause {
         // What has no row of its own is mostly a node's word, such as `OutOfcpu`.
-        Cause::Evicted | Cause::UnexpectedAdmissionError | Cause::Other(_) => PAUSE_OF_A_NODE,
+        Cause::Evicted
+        | Cause::UnexpectedAdmissionError
+        | Cause::RuntimeUnavailable
+        | Cause::Other(_) => PAUSE_OF_A_NODE,
         _ => FIRST_PAUSE,
     };
     let pause = first * 2_u32.saturating_pow(attempts_before.min(5));

@@ -75,7 +75,7 @@ impl Run {
         }
         let mut unanswered = 0;
         let created = self.create_or_adopt(&mut unanswered).await;
-        if created.is_err() && unanswered > 0 {
+        if created.is_err() && (unanswered > 0 || self.hold.taking.is_some()) {
             Box::pin(self.find_lost()).await;
         }
         created
@@ -114,7 +114,13 @@ impl Run {
             self.note(&failure, connection.pace(), &mut patience, &mut granted);
             *unanswered += u32::from(failure.is_transient());
             let failure = if may_be_there(&failure) {
-                match Box::pin(self.look()).await? {
+                let found = match Box::pin(self.look()).await {
+                    Err(Error::Api { code: 403, .. }) if quota::is_used_up(&failure) => {
+                        Found::Nothing
+                    }
+                    found => found?,
+                };
+                match found {
                     Found::Ours => return Ok(None),
                     Found::Adopted(pod) => return Ok(Some(pod)),
                     Found::Replaced if !replaced => {
@@ -132,9 +138,7 @@ impl Run {
             let failure = match failure {
                 // A Role that allows it was known before: by a server that has just begun and knows none yet
                 // (kubernetes/kubernetes#121635).
-                Failure::Refused(status)
-                    if is_of_rights(&status) && connection.pace().has_ever_accepted() =>
-                {
+                Failure::Refused(status) if is_of_rights(&status) && self.has_been_allowed() => {
                     Failure::Busy(status, None)
                 }
                 failure => failure,
@@ -153,6 +157,11 @@ impl Run {
             };
             waited.map_err(|failure| self.refused(failure))?;
         }
+    }
+
+    /// Whether this user was known to have the right to create pods.
+    pub(super) fn has_been_allowed(&self) -> bool {
+        self.connection.pace().has_ever_accepted()
     }
 
     /// Waits until a create may be sent. An outage is not what a busy process makes its creates wait for.
@@ -213,10 +222,12 @@ impl Run {
                 Ok(Some(pod)) if matches!(self.whose(&pod), Whose::Ours) => {
                     return self.owns(&pod, "created after all");
                 }
-                Ok(Some(pod)) if self.is_taken(&pod) => {
+                Ok(Some(pod)) if self.is_taken(&pod) && !self.makes_way(&pod) => {
                     return self.owns(&pod, "taken over after all");
                 }
                 Ok(_) => return,
+                // Perhaps by a server that has just begun and knows no Roles yet.
+                Err(Failure::Refused(status)) if status.code == 403 => Failure::Busy(status, None),
                 Err(failure) => failure,
             };
             if let Err(failure) = patience.wait(failure).await {

@@ -15,7 +15,7 @@ use crate::cluster::retry::{Failure, OUTAGE};
 use crate::cluster::{News, Subscription};
 use crate::error::Result;
 use crate::pod_view::PodView;
-use crate::verdict::{Verdict, failed_container, on_silent_node};
+use crate::verdict::{Verdict, failed_container, on_lost_node};
 
 /// The grace of a pod whose containers have ended: there is nothing to wait for.
 pub(crate) const ENDED: u32 = 0;
@@ -111,19 +111,25 @@ impl Run {
     /// out, so that a pod's time may be over before anybody knows that it has not run all of it.
     async fn word_of_node(&self, news: &mut Subscription) -> Option<Verdict> {
         let silent = async {
+            // What was told while the pod was to stop is told no more.
+            let mut told = news.read(STOP_PATIENCE).await.ok();
             loop {
-                match news.next(self.options.poll_interval).await {
-                    News::Pod(pod) | News::Read(pod) if pod.uid() == &*self.uid => {
-                        if let Some(verdict) = on_silent_node(&pod) {
+                match told {
+                    Some(News::Pod(pod) | News::Read(pod)) if pod.uid() == &*self.uid => {
+                        if let Some(verdict) = on_lost_node(&pod) {
                             return Some(verdict);
                         }
                         if pod.is_terminal() {
                             return None;
                         }
                     }
-                    News::Pod(_) => {}
-                    News::Read(_) | News::Gone(_) => return None,
+                    Some(News::Gone(Some(pod))) if pod.uid() == &*self.uid => {
+                        return on_lost_node(&pod);
+                    }
+                    Some(News::Read(_) | News::Gone(_)) => return None,
+                    Some(News::Pod(_)) | None => {}
                 }
+                told = Some(news.next(self.options.poll_interval).await);
             }
         };
         tokio::select! {
@@ -295,8 +301,9 @@ impl Run {
                     }
                     // Of one that had the name before.
                     Ok(News::Gone(Some(pod))) if pod.uid() != uid => {}
-                    // Whoever may not read a pod cannot wait for it.
-                    Ok(_) | Err(Failure::Refused(_)) => return,
+                    Ok(_) => return,
+                    // Whoever may not read a pod cannot wait for it to be gone.
+                    Err(Failure::Refused(_)) if until == Until::Gone => return,
                     Err(_) => {}
                 }
             }

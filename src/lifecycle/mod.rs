@@ -18,6 +18,7 @@ mod probes;
 mod queue;
 mod quota;
 mod ran_before;
+mod silence;
 mod taken;
 mod trouble;
 
@@ -107,13 +108,14 @@ impl Default for RunOptions {
     }
 }
 
-/// Runs a pod once, and deletes it: one attempt. The manifest is taken.
+/// Runs a pod once, and deletes it: one attempt. The manifest is taken. `has_another`: whether there may be one after it.
 async fn attempt(
     cluster: &Cluster,
     manifest: &mut Packed,
     options: &Arc<RunOptions>,
     steps: &Steps,
     stop: &Stop,
+    has_another: bool,
 ) -> Result<Outcome> {
     let began = Instant::now();
     let connection = cluster.connect().await?;
@@ -125,6 +127,7 @@ async fn attempt(
         steps,
         stop,
     )?;
+    run.has_another = has_another;
     let ended = run.live().await;
     // What comes before and after the long wait is boxed, so that a pod that is waited for holds none of it.
     Box::pin(run.conclude(ended, began)).await
@@ -150,6 +153,8 @@ struct Run {
     created: bool,
     /// News of a pod that was told to go for its time, be it with no answer.
     overdue: Option<Box<Subscription>>,
+    /// Whether there may be another attempt after this one.
+    has_another: bool,
     /// Whether a node can be expected to confirm the pod's end.
     is_confirmed: bool,
     clock: Clock,
@@ -198,6 +203,7 @@ impl Run {
             uid: Arc::default(),
             created: false,
             overdue: None,
+            has_another: false,
             is_confirmed: true,
             last: None,
         })
@@ -267,7 +273,7 @@ impl Run {
             match error {
                 Error::Lost { .. } if !self.is_confirmed => self.delete(finish::ENDED).await,
                 // It may still write to its folders, and a further attempt would meet it there.
-                _ if attempts::worth_another(&error).is_some() => {
+                _ if self.has_another && attempts::worth_another(&error).is_some() => {
                     if let Err(unstopped) = Box::pin(self.stop_before_another()).await {
                         return unstopped;
                     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, sleep_until};
 
 use super::Run;
 use super::clock::Expired;
+use super::silence::Silence;
 use super::trouble::Told;
 use crate::cause::Cause;
 use crate::cluster::retry::Failure;
@@ -20,11 +21,6 @@ use crate::waiting::{never_started, unfinished_init};
 pub(super) const LAST_LOOK: Duration = Duration::from_millis(400);
 /// The same for every look after two unanswered ones: a server that is only slow is heard.
 const LATER_LOOK: Duration = Duration::from_secs(5);
-/// How long a limit may wait for an API server that does not answer: nobody is blamed for an end that nobody has seen. The
-/// restart of a control plane takes less.
-const CONFIRMING: Duration = Duration::from_mins(1);
-/// The pause between two looks then, but for the second and the third, which follow at once.
-const NEXT_LOOK: Duration = Duration::from_secs(1);
 
 /// How a pod ended.
 #[derive(Debug)]
@@ -43,17 +39,6 @@ pub(super) enum Remains {
     Running,
     /// Nothing.
     Nothing,
-}
-
-/// The looks at a pod whose limit has passed that nobody answered.
-#[derive(Clone, Copy)]
-struct Silence {
-    /// How many there were.
-    looks: u32,
-    /// When the first of them was not answered.
-    since: Instant,
-    /// When the next is due.
-    next: Instant,
 }
 
 /// What came of a last look.
@@ -128,6 +113,13 @@ impl Run {
                     };
                     match look {
                         Look::Ended(end) => Some(end),
+                        Look::Refused(failure)
+                            if unanswered.is_none_or(|silence| !silence.is_over()) =>
+                        {
+                            unanswered = Some(self.bear_with(unanswered, failure)?);
+                            continue;
+                        }
+                        // Whoever may not read a pod has to go by what was told before.
                         Look::Goes | Look::Refused(_) if self.clock.next() == limit => {
                             self.expire(expired)?
                         }
@@ -143,31 +135,6 @@ impl Run {
                 return Ok(self.explained(end));
             }
             unanswered = None;
-        }
-    }
-
-    /// Bears with an API server that does not answer, for a while.
-    fn bear_with(&self, silence: Option<Silence>, failure: Failure) -> Result<Silence> {
-        let now = Instant::now();
-        match silence {
-            None => {
-                self.steps.warn(&format!(
-                    "its time is over, and the API server does not say how the pod is: {failure}"
-                ));
-                Ok(Silence {
-                    looks: 1,
-                    since: now,
-                    next: now,
-                })
-            }
-            Some(Silence { looks, since, .. }) if since.elapsed() < CONFIRMING => Ok(Silence {
-                looks: looks + 1,
-                since,
-                next: if looks == 1 { now } else { now + NEXT_LOOK },
-            }),
-            Some(_) => {
-                Err(failure.into_error("reading pod", &self.object(), self.connection.server()))
-            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Run, RunOptions, Stop};
 use crate::cause::Cause;
 use crate::cluster::reading::read_pod;
 use crate::cluster::retry::{Failure, OUTAGE};
-use crate::cluster::{Cluster, Subscription};
+use crate::cluster::{Cluster, Right, Subscription};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
 use crate::name::{self, label_value};
@@ -126,9 +126,16 @@ impl Run {
 
     /// A pod by its name; `None` where there is none, or it may not be read.
     async fn read_other(&self, name: &str) -> Result<Option<PodView>> {
+        let may_be_allowed = self.connection.may(Right::GetPods, &self.namespace);
         let read = |client| async move {
             let pods: kube::Api<PodView> = kube::Api::namespaced(client, &self.namespace);
-            read_pod(&pods, name).await
+            match read_pod(&pods, name).await {
+                // An API server that has just begun knows no Roles yet (kubernetes/kubernetes#121635).
+                Err(Failure::Refused(status)) if status.code == 403 && may_be_allowed => {
+                    Err(Failure::Busy(status, None))
+                }
+                read => read,
+            }
         };
         let reading = Box::pin(self.connection.ask(OUTAGE, read));
         let read = tokio::select! {
@@ -137,6 +144,10 @@ impl Run {
         };
         match read {
             Ok(pod) => Ok(pod),
+            Err(Failure::Refused(status) | Failure::Busy(status, _)) if status.code == 403 => {
+                self.connection.forbid(Right::GetPods, &self.namespace);
+                Ok(None)
+            }
             Err(Failure::Refused(_)) => Ok(None),
             Err(failure) => {
                 Err(failure.into_error("reading pod", &self.object(), self.connection.server()))

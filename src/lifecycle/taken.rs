@@ -42,6 +42,10 @@ impl Run {
             // Gone again, or never made: the create may be repeated.
             Ok(None) => return Ok(Found::Nothing),
             Err(other) if other.is_transient() => return Ok(Found::Nothing),
+            // Perhaps by a server that has just begun and knows no Roles yet.
+            Err(other) if other.code() == Some(403) && self.has_been_allowed() => {
+                return Ok(Found::Nothing);
+            }
             Err(other) => {
                 return Err(other.into_error(
                     "reading pod",
@@ -66,8 +70,7 @@ impl Run {
     /// Adopts or replaces the pod of an earlier run, unless that run is under way somewhere.
     async fn succeed(&mut self, pod: &Arc<PodView>) -> Result<Found> {
         // Marked as ours already, to make way: a delete that was not answered goes on.
-        let makes_way = self.hold.replaced.as_deref() == Some(pod.uid());
-        if makes_way || pod.metadata.deletion_timestamp.is_some() {
+        if self.makes_way(pod) || pod.metadata.deletion_timestamp.is_some() {
             self.replace(pod).await?;
             return Ok(Found::Replaced);
         }
@@ -75,11 +78,8 @@ impl Run {
         let Some(taken) = self.take(pod).await? else {
             return Ok(Found::Nothing);
         };
-        // What ended under an owner that died may have been told of already: it is no new run's result. What ended after
-        // it had been detached has been told to nobody.
-        let was_detached = self.hold.taking.as_ref().is_some_and(|it| it.was_detached);
-        let is_of_use = !taken.is_terminal() || was_detached;
-        if is_of_use && self.options.adopt {
+        let taking = self.hold.taking.as_ref();
+        if self.options.adopt && taking.is_some_and(|taking| taking.is_of_use) {
             let before = self.ran_before(&taken).await;
             self.clock.run_before(before);
             self.owns(
@@ -96,18 +96,22 @@ impl Run {
     /// deleted without grace writes on for seconds.
     async fn replace(&mut self, pod: &PodView) -> Result<()> {
         let before = self.hold.replaced.replace(pod.uid().to_owned());
-        if !pod.is_terminal() {
-            let why = "stopping and replacing the pod of an earlier run";
-            self.stop_surely(pod, why).await?;
-            return Ok(());
-        }
-        // Else it was told to go already, and something keeps it.
-        if before.as_deref() != Some(pod.uid()) {
+        if before.as_deref() == Some(pod.uid()) {
+            // Told to go already, and waited for; something keeps it.
+        } else if pod.is_terminal() {
             self.steps
                 .info("replacing the finished pod of an earlier run");
             self.delete_pod(pod.uid(), finish::ENDED).await;
+        } else {
+            let why = "stopping and replacing the pod of an earlier run";
+            self.stop_surely(pod, why).await?;
         }
         Ok(())
+    }
+
+    /// Whether a pod of an earlier run was told to go for this one.
+    pub(super) fn makes_way(&self, pod: &PodView) -> bool {
+        self.hold.replaced.as_deref() == Some(pod.uid())
     }
 
     pub(super) fn whose(&self, pod: &PodView) -> Whose {
@@ -117,8 +121,7 @@ impl Run {
                 .label(key)
                 .is_some_and(|ours| pod.label(key) == Some(ours))
         };
-        let makes_way = self.hold.replaced.as_deref() == Some(pod.uid());
-        if same(labels::RUN) && !makes_way && !self.is_taken(pod) {
+        if same(labels::RUN) && !self.makes_way(pod) && !self.is_taken(pod) {
             return Whose::Ours;
         }
         if same(labels::INSTANCE) && same(labels::SUBMISSION) && same(labels::ATTEMPT) {

@@ -11,6 +11,7 @@ use kube::api::ListParams;
 
 use super::Run;
 use crate::cause::Cause;
+use crate::cluster::Right;
 use crate::cluster::retry::{Failure, within};
 use crate::waiting::Waiting;
 
@@ -37,7 +38,7 @@ impl Run {
 
     /// The events of the pod; `None` where they cannot be had.
     pub(super) async fn list_events(&self, limit: Duration) -> Option<Vec<Event>> {
-        if !self.connection.may_read_events(&self.namespace) {
+        if !self.connection.may(Right::ListEvents, &self.namespace) {
             return None;
         }
         let events: Api<Event> = Api::namespaced(self.connection.client(), &self.namespace);
@@ -48,7 +49,7 @@ impl Run {
         match within(limit, list).await {
             Ok(list) => Some(list.items),
             Err(Failure::Refused(status)) if status.code == 403 => {
-                if self.connection.forbid_events(&self.namespace) {
+                if self.connection.forbid(Right::ListEvents, &self.namespace) {
                     self.steps.info(
                         "events may not be read, so that a volume that cannot be mounted is not told by name. Add the verb \
                          \"list\" on \"events\" to the Role of this service account",

@@ -52,6 +52,9 @@ impl PyPodRun {
         options: RunOptions,
         steps: Steps,
     ) -> PyResult<Self> {
+        // Imported before there is a pod: an interpreter that exits unwinds a thread that is in the middle of an import, and no
+        // Rust frame below it survives that.
+        green::waiter(py)?;
         let (handle, life) = current(py)?;
         let cancel = life.ends.child_token();
         let ending = Arc::<Ending>::default();

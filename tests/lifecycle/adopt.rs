@@ -372,6 +372,44 @@ async fn what_finished_under_an_owner_that_died_is_run_again_though_an_answer_is
     assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
 }
 
+/// It ended when it was this run's, so that nobody has been told of it.
+#[tokio::test(start_paused = true)]
+async fn what_ends_while_the_answer_to_its_taking_is_lost_is_told() {
+    let embedded = without_kubelet();
+    let left = create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    set_status(&embedded, "Running", json!({"running": {}})).await;
+    takes_without_an_answer(&embedded);
+    let cluster = Door::default().cluster(&embedded).owned_by(living());
+    let steps = Steps::default();
+    let running = run_pod(&cluster, options(true), &steps, Stop::default());
+    let ending = async {
+        until(&embedded, |pod| owner_of(pod) != "a").await;
+        succeed(&embedded).await;
+    };
+    let (outcome, ()) = tokio::join!(running, ending);
+    assert_eq!(
+        outcome.unwrap().pod()["metadata"]["uid"],
+        left["metadata"]["uid"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_cancelled_while_it_takes_a_pod_over_deletes_it() {
+    let embedded = without_kubelet();
+    create(&embedded.router(), &owned("p", "a", &claim(&dead()))).await;
+    takes_without_an_answer(&embedded);
+    let cluster = Door::default().cluster(&embedded).owned_by(living());
+    let (steps, stop) = (Steps::default(), Stop::default());
+    let running = run_pod(&cluster, options(true), &steps, stop.clone());
+    let cancelling = async {
+        until(&embedded, |pod| owner_of(pod) != "a").await;
+        stop.cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(running, cancelling);
+    assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
+    assert_eq!(pod(&embedded).await["code"], 404);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_time_before_an_adoption_counts_though_the_answer_to_it_is_lost() {
     let hour = Duration::from_hours(1);

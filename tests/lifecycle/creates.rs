@@ -144,6 +144,7 @@ async fn a_pod_that_does_not_go_is_waited_for_as_long_as_an_outage_and_named() {
     let mut pod = owned("p", "a", &claim(&dead()));
     pod["spec"]["nodeName"] = json!("n");
     create(&embedded.router(), &pod).await;
+    let began = Instant::now();
     let (ended, _) = run_pod(&Door::default(), &embedded).await;
     assert_eq!(
         ended.unwrap_err().to_string(),
@@ -151,6 +152,12 @@ async fn a_pod_that_does_not_go_is_waited_for_as_long_as_an_outage_and_named() {
          the old pod, such as its finalizers or its node: see 'kubectl get pod -o yaml'"
     );
     assert_eq!(names(&embedded).await, ["p"]);
+    // Its second of grace and half a minute, and then as long as an outage.
+    assert!(
+        (55..70).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

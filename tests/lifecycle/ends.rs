@@ -135,6 +135,24 @@ async fn a_delete_that_is_forbidden_once_is_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delete_that_is_forbidden_after_a_long_outage_is_made_up_for_too() {
+    let embedded = without_kubelet();
+    let delete = |fault| Rule::new(fault).verb(Verb::Delete);
+    embedded.faults().add(delete(Fault::ResetBefore).times(40));
+    embedded.faults().add(delete(Fault::Forbidden).times(3));
+    let succeeded = status("Succeeded", &played::completed());
+    run_pod(
+        &Door::default(),
+        &embedded,
+        RunOptions::default(),
+        &succeeded,
+    )
+    .await;
+    sleep(Duration::from_mins(30)).await;
+    assert_eq!(read(&embedded, "p").await["code"], 404);
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_an_end_was_seen_and_told_is_the_time_of_day() {
     let now = || {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);

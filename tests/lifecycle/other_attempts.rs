@@ -411,3 +411,42 @@ async fn a_later_attempts_pod_that_has_ended_and_is_kept_by_a_finalizer_holds_no
     assert_eq!(outcome.unwrap().attempt, 1);
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
+
+/// An API server that has just begun and knows no Roles yet: what it forbids is no word that there is nothing.
+#[tokio::test(start_paused = true)]
+async fn beside_a_later_attempts_pod_that_may_not_be_read_just_now_no_other_is_made() {
+    let embedded = without_kubelet();
+    for verb in [Verb::List, Verb::Watch] {
+        embedded
+            .faults()
+            .add(Rule::new(Fault::Forbidden).verb(verb).path("/api/v1/"));
+    }
+    let cluster = Door::default().cluster(&embedded);
+    let first = RunOptions {
+        submission: Some("1".to_owned()),
+        ..options(false, &Prepared::default())
+    };
+    let running = run_pod(&cluster, first);
+    let playing = async {
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    // Since then it is known that pods may be created.
+    tokio::join!(running, playing).0.unwrap();
+    leave(&embedded, 2, &claim(&dead())).await;
+    played::run(&embedded, "p-attempt-2").await;
+    for (verb, times) in [(Verb::Get, 12), (Verb::Create, 6), (Verb::Delete, 1)] {
+        let rule = Rule::new(Fault::Forbidden).verb(verb).path("/api/v1/");
+        embedded.faults().add(rule.times(times));
+    }
+    let running = run_pod(&cluster, options(false, &Prepared::default()));
+    let playing = async {
+        is_told_to_go(&embedded, "p-attempt-2").await;
+        assert_eq!(names(&embedded).await, ["p-attempt-2"]);
+        goes(&embedded, "p-attempt-2").await;
+        appears(&embedded, "p").await;
+        succeed(&embedded, "p").await;
+    };
+    let (outcome, ()) = tokio::join!(running, playing);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+}

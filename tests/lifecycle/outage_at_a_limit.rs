@@ -30,12 +30,16 @@ fn cluster(embedded: &EmbeddedCluster) -> Cluster {
 }
 
 async fn run_pod(embedded: &EmbeddedCluster) -> Result<Outcome, Error> {
-    let pod =
-        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
     let options = RunOptions {
         timeout: Some(LIMIT),
         ..RunOptions::default()
     };
+    run_with(embedded, options).await
+}
+
+async fn run_with(embedded: &EmbeddedCluster, options: RunOptions) -> Result<Outcome, Error> {
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
     let manifest = Manifest::new(pod).unwrap();
     let (steps, cancel) = (Steps::default(), CancellationToken::new());
     run(&cluster(embedded), manifest, options, &steps, cancel).await
@@ -346,27 +350,49 @@ async fn the_log_of_a_pod_whose_time_is_over_is_read_before_the_pod_can_be_gone(
 
 /// An API server that has just begun and knows no Roles yet forbids everything for a while.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_forbids_all_when_the_time_is_over_blames_nobody() {
-    let embedded = without_kubelet();
-    let forbid = |verb, times| {
-        let rule = Rule::new(Fault::Forbidden).verb(verb).path("/api/v1/");
-        embedded.faults().add(rule.times(times));
+async fn a_server_that_forbids_all_when_a_limit_passes_blames_nobody() {
+    let run_limit = RunOptions {
+        timeout: Some(LIMIT),
+        ..RunOptions::default()
     };
-    // The pod is read again and again.
-    forbid(Verb::List, 1_000_000);
-    let playing = async {
-        while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
-            sleep(Duration::from_millis(5)).await;
-        }
-        state(&embedded, "Running", json!({"running": {}})).await;
-        sleep(LIMIT.checked_sub(Duration::from_millis(100)).unwrap()).await;
-        forbid(Verb::Get, 6);
-        forbid(Verb::Delete, 6);
-        let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
-        state(&embedded, "Succeeded", ended).await;
+    let kept = RunOptions {
+        keep: true,
+        ..run_limit.clone()
     };
-    let (ended, ()) = tokio::join!(run_pod(&embedded), playing);
-    assert_eq!(ended.unwrap().verdict.cause, Cause::Completed);
-    sleep(Duration::from_mins(1)).await;
-    assert_eq!(get(&embedded.router(), PODS).await.1["items"], json!([]));
+    let start_limit = RunOptions {
+        start_timeout: Some(LIMIT),
+        ..RunOptions::default()
+    };
+    for options in [run_limit, kept, start_limit] {
+        let embedded = without_kubelet();
+        let forbid = |verb, times| {
+            let rule = Rule::new(Fault::Forbidden).verb(verb).path("/api/v1/");
+            embedded.faults().add(rule.times(times));
+        };
+        // The pod is read again and again.
+        forbid(Verb::List, 1_000_000);
+        let runs = options.start_timeout.is_none();
+        let is_kept = options.keep;
+        let playing = async {
+            while get(&embedded.router(), &format!("{PODS}/p")).await.0 != 200 {
+                sleep(Duration::from_millis(5)).await;
+            }
+            if runs {
+                state(&embedded, "Running", json!({"running": {}})).await;
+            }
+            sleep(LIMIT.checked_sub(Duration::from_millis(100)).unwrap()).await;
+            forbid(Verb::Get, 6);
+            forbid(Verb::Delete, 6);
+            let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+            state(&embedded, "Succeeded", ended).await;
+        };
+        let (ended, ()) = tokio::join!(run_with(&embedded, options), playing);
+        assert_eq!(ended.unwrap().verdict.cause, Cause::Completed);
+        sleep(Duration::from_mins(4)).await;
+        let left = get(&embedded.router(), PODS).await.1;
+        assert_eq!(
+            left["items"].as_array().unwrap().len(),
+            usize::from(is_kept)
+        );
+    }
 }
