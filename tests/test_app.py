@@ -53,6 +53,23 @@ def test_a_task_that_needs_grader_service_names_the_command_that_installs_it() -
     assert "pip install 'kubegrader[grader-service]'" in done.stderr
 
 
+@pytest.mark.parametrize("missing", ["sqlalchemy", "grader_service", "ipykernel"])
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        ("from kubegrader.app import main; main(['demo'])", "kubegrader"),
+        ("import runpy; runpy.run_module('kubegrader.demo', None, '__main__')", "kubegrader.demo"),
+    ],
+)
+def test_the_demo_names_the_command_that_installs_what_it_lacks(
+    missing: str, start: str, name: str
+) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None\n{start}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    told = f"{name}: the demo needs {missing}, which is not here: pip install 'kubegrader[demo]'\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
 @pytest.mark.parametrize("task", ["check", "reap", "demo"])
 @pytest.mark.parametrize(
     ("argument", "told"),
@@ -229,6 +246,15 @@ def test_check_prints_the_pod_of_a_site_that_has_nothing_to_mend(path: Path) -> 
     assert sorted(path.parent.iterdir()) == before
 
 
+def test_check_goes_by_the_variable_that_is_the_services_own_default(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADER_SERVICE_DIRECTORY", "/data/grader")
+    [container] = yaml.safe_load(check(GOOD).stdout)["spec"]["containers"]
+    folders = [one["mountPath"].rpartition("/")[0] for one in container["volumeMounts"]]
+    assert folders == ["/data/grader/convert_in", "/data/grader/convert_out"]
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -290,7 +316,6 @@ FOLDER = "'/var/lib/grader-service/convert'"
             "0.2.1",
             "resolve_image_name or pre_spawn_hook",
         ),
-        ("git_executable = 'git'", "0.9.2", "c.GitSubmissionManager.git_executable"),
         (
             "timeout_func = lambda lecture: 9",
             "0.9.2",

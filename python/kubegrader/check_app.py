@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,8 @@ class CheckApp(CommandLineApp):
         section = config.get("GraderService", {})
         folder = section.get("grader_service_dir")
         if not isinstance(folder, str) or not folder:
-            folder = "/var/lib/grader-service"
+            # The trait's own default.
+            folder = os.environ.get("GRADER_SERVICE_DIRECTORY") or "/var/lib/grader-service"
         try:
             # GraderPod's own constructor runs a pod.
             LoggingConfigurable.__init__(GraderPod.__new__(GraderPod), config=config, log=heard.log)

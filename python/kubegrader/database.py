@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError  # grader-service's own
+from sqlalchemy import text  # grader-service's own
+from sqlalchemy.exc import SQLAlchemyError
+
+from . import green
 
 if TYPE_CHECKING:
     import logging
 
     from sqlalchemy.orm import Session
+
+
+_PAUSE = 0.5
 
 
 def give_back_connection(session: Session | None, log: logging.Logger) -> None:
@@ -33,6 +40,36 @@ def give_back_connection(session: Session | None, log: logging.Logger) -> None:
         session.rollback()
     finally:
         session.expire_on_commit = expires
+
+
+def revive(session: Session | None, log: logging.Logger, patience: float = 30.0) -> None:
+    """Let a session have a connection that works, for what grader-service writes next.
+
+    While a pod ran, the database may have been started anew, or something between may have dropped
+    a connection that was idle in the service's pool: its first use fails, and the grade would be
+    lost with it, and the failure too. A restart is waited for, for `patience` seconds; without any,
+    the next query makes a new connection.
+
+    A session with changes that wait to be written is left alone. Never raises.
+    """
+    if session is None or session.new or session.dirty or session.deleted:
+        return
+    until = time.monotonic() + patience
+    while problem := _problem(session):
+        if time.monotonic() >= until:
+            log.warning("The database does not answer: %s", problem)
+            return
+        green.sleep(_PAUSE)
+
+
+def _problem(session: Session) -> str | None:
+    """Ask the database; its own words, which may name its address, are not told."""
+    try:
+        session.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        session.rollback()
+        return type(error).__name__
+    return None
 
 
 def forget(session: Session | None) -> None:

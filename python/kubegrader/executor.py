@@ -40,7 +40,7 @@ from . import (
     old_traits,
     overrides,
     own_gradebook,
-    planted_git,
+    planted,
     results,
     trait_notices,
     worker_start,
@@ -67,7 +67,7 @@ __all__ = ["GraderPod", "KubeAutogradeExecutor", "SubmissionFailedError", "_get_
 class SubmissionFailedError(RuntimeError):
     """A submission has no grade; the text is what the student reads, `verdict` says the rest."""
 
-    def __init__(self, message: str, verdict: Verdict | None) -> None:
+    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
         super().__init__(message)
         self.verdict = verdict
 
@@ -162,7 +162,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         return self.get_image()
 
     def get_autograde_pod_name(self) -> str:
-        """Name the pod: by the commit up to 0.6.3, by user and submission from 0.7.0 on."""
+        """Name the pod: by commit or user, and by the submission."""
         return pod_name(self.submission)
 
     def _get_autograde_pod_name(self) -> str:
@@ -296,16 +296,17 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     def _secure_output(self) -> None:
         """Let the service meet nothing in the output folder that is run or leads elsewhere.
 
-        Raises PlantedGitError and StrangeGradebookError.
+        Raises PlantedError and StrangeGradebookError.
         """
         own_gradebook.require(self.output_path)
-        removed = planted_git.remove(self.output_path)
-        if removed:
+        removed = planted.remove(self.output_path)
+        if any(removed):
             self.log.warning(
-                "Submission %s: %d .git removed from its output folder, where grader-service runs "
-                "git: the notebook, or the course's image, has left them there",
+                "Submission %s: %d .git and %d links removed from its output folder, where "
+                "grader-service runs git and follows links: the notebook, or the course's image, "
+                "has left them there",
                 self.submission.id,
-                removed,
+                *removed,
             )
 
     def _require_success(self, verdict: Verdict) -> None:
@@ -315,9 +316,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
     def _failure(self, error: Exception) -> tuple[SubmissionFailedError, Exception | None]:
         """Note a failure where student and staff will read it; what to raise, and its cause."""
-        verdict = getattr(error, "verdict", None)
-        if verdict is not None:
-            self.verdict = verdict
+        verdict = self.verdict = getattr(error, "verdict", None)
         text = explain(error, verdict)
         if INSTALLED.start_prepares:
             # start() appends the exception's own text to what is there.
@@ -352,6 +351,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         finally:
             if pod is not None:
                 overrides.delete_quietly(self, pod)
+            self._revive_session()
 
     def _run_sync(self) -> None:
         pod = None
@@ -373,6 +373,12 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         finally:
             if pod is not None:
                 overrides.delete_quietly(self, pod)
+            self._revive_session()
+
+    def _revive_session(self) -> None:
+        # An event loop waits for nothing: a connection belongs to its thread.
+        patience = {"patience": 0.0} if INSTALLED.is_async else {}
+        database.revive(self.session, self.log, **patience)
 
     def _start_sync(self) -> None:
         """Grade the submission, as the base class does, without a connection while it can."""
@@ -404,6 +410,9 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
         The base class closes the session at its end, and with it the submission's id is gone.
         """
+        # From 0.3.0 to 0.4.0 a failure is lost where there is no log at all.
+        if getattr(self, "grading_logs", None) is None:
+            self.grading_logs = ""
         if lock.has_waited:  # for a grading that has changed the submission
             database.forget(self.session)
         self._guard_run()
@@ -412,7 +421,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
     def _guard_run(self) -> None:
         """Let a `_run` of a subclass's own, too, leave nothing that git runs."""
         if overrides.is_overridden(self, "_run"):
-            self._run = overrides.then(self._run, self._secure_output)
+            self._run = overrides.guarded(self._run, self._secure_output, self._revive_session)
 
     start = _start_async if INSTALLED.is_async else _start_sync
 

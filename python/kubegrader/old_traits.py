@@ -87,7 +87,8 @@ class OldTraits(HasTraits):
             help="""
             The git of the service itself, as in grader-service up to 0.9.
 
-            Newer: ``c.GitSubmissionManager.git_executable``.
+            Newer ones make their ``GitSubmissionManager`` without a config, so that what
+            ``c.GitSubmissionManager.git_executable`` says reaches nobody: this is the way.
             """,
         ).tag(config=True)
 

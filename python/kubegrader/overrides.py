@@ -30,21 +30,32 @@ def called(executor: KubeAutogradeExecutor, name: str) -> str:
     return f"_{name}" if is_overridden(executor, f"_{name}") else name
 
 
-def then(run: Callable[[], Any], afterwards: Callable[[], object]) -> Callable[[], Any]:
-    """Make a `_run` of a subclass's own that is followed by something: in its own generation."""
+def guarded(
+    run: Callable[[], Any], afterwards: Callable[[], object], in_the_end: Callable[[], object]
+) -> Callable[[], Any]:
+    """Make a `_run` of a subclass's own, in its own generation, that is followed by something.
+
+    `afterwards` where it succeeds; `in_the_end` however it ends.
+    """
     if not INSTALLED.is_async:
 
-        def run_then() -> None:
-            run()
-            afterwards()
+        def run_guarded() -> None:
+            try:
+                run()
+                afterwards()
+            finally:
+                in_the_end()
 
-        return run_then
+        return run_guarded
 
-    async def await_then() -> None:
-        await run()
-        await asyncio.to_thread(afterwards)
+    async def await_guarded() -> None:
+        try:
+            await run()
+            await asyncio.to_thread(afterwards)
+        finally:
+            in_the_end()
 
-    return await_then
+    return await_guarded
 
 
 def options(executor: KubeAutogradeExecutor) -> RunOptions:

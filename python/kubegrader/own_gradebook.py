@@ -7,10 +7,17 @@ put a link there to another submission's gradebook, or a pipe on which the servi
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
+from typing import Any
+
+from grader_service.autograding.local_grader import GradeBookModel
 
 from .exceptions import KubegraderError
+
+LARGEST = 64 * 1024 * 1024
+"""The bytes of the largest gradebook that is read: a pod can make a file of any size of nothing."""
 
 
 class StrangeGradebookError(KubegraderError):
@@ -24,12 +31,17 @@ def require(output_path: str) -> None:
     """
     path = _path(output_path)
     try:
-        mode = os.lstat(path).st_mode
+        found = os.lstat(path)
     except FileNotFoundError:
         return
     except OSError as error:
         raise StrangeGradebookError(f"looking at {path}: {error.strerror}") from error
-    if not stat.S_ISREG(mode):
+    if found.st_size > LARGEST:
+        raise StrangeGradebookError(
+            f"reading {path}: it has {found.st_size} bytes, and no gradebook has more than "
+            f"{LARGEST}; look at the notebook, which may have changed it"
+        )
+    if not stat.S_ISREG(found.st_mode):
         raise StrangeGradebookError(
             f"reading {path}: the pod has left a link or a pipe there and no file, so that its "
             "points may be another submission's; look at the notebook and at the course's image"
@@ -44,14 +56,33 @@ def require_left(output_path: str) -> None:
     path = _path(output_path)
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
-            is_gradebook = isinstance(json.load(file), dict)
+            is_gradebook = _has_points(json.load(file, parse_constant=_finite, parse_float=_finite))
     except OSError as error:
         raise _unreadable(path, str(error.strerror)) from None
-    except ValueError:
-        # Its message quotes the file.
+    except Exception:  # noqa: BLE001  # of whatever a pod has written; the message quotes the file
         is_gradebook = False
     if not is_gradebook:
-        raise _unreadable(path, "it is no JSON object")
+        raise _unreadable(path, "it is no gradebook with points")
+
+
+def _finite(number: str) -> float:
+    """Read a number; what is none, as NaN, neither JSON nor every database has.
+
+    Raises ValueError.
+    """
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(number)
+    return value
+
+
+def _has_points(gradebook: Any) -> bool:
+    """Whether the service can take points from a gradebook, which it does after it has stored it.
+
+    Raises whatever grader-service's own reading raises.
+    """
+    points = [notebook.score for notebook in GradeBookModel.from_dict(gradebook).notebooks.values()]
+    return math.isfinite(sum(points))
 
 
 def _path(output_path: str) -> str:

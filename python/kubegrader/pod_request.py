@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 def pod_name(submission: Any) -> str:
-    """Name the pod: by the commit up to 0.6.3, by user and submission from 0.7.0 on."""
+    """Name the pod: by commit and submission up to 0.6.3, by user and submission from 0.7.0 on.
+
+    grader-service's own names of the older ones have the commit alone, which two submissions may
+    share: those that instructors make have one of zeros.
+    """
     if INSTALLED.copies_files:
-        return str(submission.commit_hash)
+        return f"{submission.commit_hash}-{submission.id}"
     user = getattr(submission, "user", None)
     return autograde_pod_name(submission.username if user is None else user.name, submission.id)
 

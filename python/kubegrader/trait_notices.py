@@ -15,7 +15,6 @@ _OLDER = {
     "base_input_path": ((0, 1, 11), "relative_input_path (below grader_service_dir)"),
     "base_output_path": ((0, 1, 11), "relative_output_path (below grader_service_dir)"),
     "default_image_name": ((0, 2, 1), "resolve_image_name or pre_spawn_hook"),
-    "git_executable": ((0, 9, 99), "c.GitSubmissionManager.git_executable"),
     "image_config_path": ((0, 12, 3), "pre_spawn_hook"),
     "resolve_image_name": ((0, 12, 3), "pre_spawn_hook"),
     "resolve_node_selector": ((0, 12, 3), "node_selector or pre_spawn_hook"),

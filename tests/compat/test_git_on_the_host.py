@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from kubegrader import planted_git
+from kubegrader import planted
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.executor import KubeAutogradeExecutor
 from kubegrader.releases import INSTALLED
@@ -122,18 +124,52 @@ def test_a_subclass_with_a_run_of_its_own_is_guarded_too(
     assert (graded.status, graded.score, graded.log) == ("automatically_graded", 3.0, "graded")
 
 
+def test_no_link_reaches_the_repository_from_which_feedback_is_made(
+    service: Service, settings: Config, prepared: Program, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.ipynb"
+    secret.write_text("{}")
+    links = " ".join(
+        f'ln -s "{secret}" "$out/{name}";' for name in ("plot.csv", "second.ipynb", "d/x.ipynb")
+    )
+    prepared.use(settings, f'leave_results; mkdir "$out/d"; {links} echo graded')
+    notebook = SUBMISSIONS[0].notebook(service.site.course)
+    [graded] = service.grade(service.submit(notebook, "mallory"))
+    assert (graded.status, graded.score) == ("automatically_graded", 3.0)
+    [repository] = service.site.directory.glob("git/demo/1/autograde/user/mallory")
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(repository), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    branches = git("for-each-ref", "--format=%(refname)").split()
+    committed = [git("ls-tree", "-r", one) for one in branches]
+    assert any("loops.ipynb" in one for one in committed)
+    assert not any(line.startswith("120000") for one in committed for line in one.splitlines())
+    assert secret.read_text() == "{}"
+
+
 def test_the_log_says_how_many_were_removed_and_not_what_they_are_called(
     service: Service, settings: Config, prepared: Program, caplog: pytest.LogCaptureFixture
 ) -> None:
-    prepared.use(settings, 'leave_results; mkdir -p "$out/.git" "$out/secret/.git"; echo graded')
+    planting = 'mkdir -p "$out/.git" "$out/secret/.git"; ln -s /etc "$out/x"'
+    prepared.use(settings, f"leave_results; {planting}; echo graded")
     number = service.submit(SUBMISSIONS[0].notebook(service.site.course))
-    [graded] = service.grade(number)
+    # Where a service has been configured in this process, its logger propagates nothing.
+    logger = logging.getLogger("GraderService")
+    logger.addHandler(caplog.handler)
+    try:
+        [graded] = service.grade(number)
+    finally:
+        logger.removeHandler(caplog.handler)
     assert graded.status == "automatically_graded"
-    [told] = [one for one in caplog.records if ".git removed" in one.getMessage()]
-    assert (told.levelname, told.getMessage()) == (
+    records = [one for one in caplog.records if "removed from" in one.getMessage()]
+    [told] = {(one.levelname, one.getMessage()) for one in records}
+    assert told == (
         "WARNING",
-        f"Submission {number}: 2 .git removed from its output folder, where grader-service runs "
-        "git: the notebook, or the course's image, has left them there",
+        f"Submission {number}: 2 .git and 1 links removed from its output folder, where "
+        "grader-service runs git and follows links: the notebook, or the course's image, has left "
+        "them there",
     )
 
 
@@ -143,12 +179,12 @@ def test_git_does_not_run_where_something_cannot_be_removed(
     def refuse(_descriptor: int, _name: str) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(planted_git, "_remove", refuse)
+    monkeypatch.setattr(planted, "_remove", refuse)
     prepared.use(settings, 'leave_results; mkdir "$out/.git"; echo graded')
     [graded] = service.grade(
         service.submit(SUBMISSIONS[0].notebook(service.site.course), "mallory")
     )
     assert (graded.status, graded.score) == ("grading_failed", None)
     assert graded.log.endswith(", folder '.': Operation not permitted")
-    assert "For the course's staff: removing what was left for git in " in graded.log
+    assert "For the course's staff: removing what a pod has planted in " in graded.log
     assert not list(service.site.directory.glob("git/demo/1/autograde/user/mallory"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from kubegrader.demo.course import SUBMISSIONS
-from kubegrader.executor import KubeAutogradeExecutor
+from kubegrader.executor import KubeAutogradeExecutor, SubmissionFailedError
 from pods import names
 
 if TYPE_CHECKING:
@@ -98,3 +99,9 @@ def test_an_executable_that_the_image_lacks_is_the_courses_fault(
         "StartError",
         "course",
     )
+
+
+def test_the_failure_of_a_submission_may_be_pickled() -> None:
+    error = SubmissionFailedError("no grade", None)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (str(copy), copy.verdict) == ("no grade", None)

@@ -373,7 +373,6 @@ OLD = {
     "base_input_path": ((0, 1, 11), "/srv/in"),
     "base_output_path": ((0, 1, 11), "/srv/out"),
     "default_image_name": ((0, 2, 1), lambda *_: "x"),
-    "git_executable": ((0, 9, 2), "/usr/bin/git"),
     "image_config_path": ((0, 12, 3), "/srv/images.json"),
     "resolve_image_name": ((0, 12, 3), lambda *_: "x"),
     "resolve_node_selector": ((0, 12, 3), lambda _: None),
@@ -524,10 +523,13 @@ def test_a_config_without_traits_of_other_releases_is_told_nothing(
     assert caplog.messages == []
 
 
-def test_git_executable_reaches_whoever_runs_git(settings: Config, executor: Any) -> None:
+def test_git_executable_reaches_whoever_runs_git_and_nothing_else_is_recommended(
+    settings: Config, executor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.KubeAutogradeExecutor.git_executable = "/usr/bin/git"
     one = executor()
     assert getattr(one, "git_manager", one).git_executable == "/usr/bin/git"
+    assert "git_executable" not in caplog.text
 
 
 def test_the_poll_intervals_unit_is_the_installed_releases() -> None:

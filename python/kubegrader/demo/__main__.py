@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from kubegrader.demo.app import main
+import sys
 
 if __name__ == "__main__":
+    try:
+        from kubegrader.demo.app import main
+    except ImportError as error:
+        # The message names the command that installs what is missing.
+        sys.exit(f"kubegrader.demo: {error}")
     main()

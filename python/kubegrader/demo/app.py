@@ -22,11 +22,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from sqlalchemy.exc import SAWarning
 from traitlets import Bool, Integer
 from traitlets.config import Config
 
 from kubegrader.command_line import CommandLineApp
+from kubegrader.demo import needs  # noqa: F401  # before all that it looks for
 from kubegrader.demo.course import LECTURE, SUBMISSIONS, DemoSubmission
 from kubegrader.demo.generation import run_together
 from kubegrader.demo.report import Progress, print_table, progress, to_json
@@ -79,6 +79,8 @@ class DemoApp(CommandLineApp):
         """Run the demo and give the exit code."""
         screen = sys.stderr if self.as_json else sys.stdout
         # sqlite has no decimal numbers; the service's tables ask for them all the same.
+        from sqlalchemy.exc import SAWarning
+
         warnings.filterwarnings("ignore", "Dialect sqlite", SAWarning)
         print(WARNING, file=screen, flush=True)
         folder = Path(tempfile.mkdtemp(prefix="kubegrader-demo-"))

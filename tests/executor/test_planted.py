@@ -1,4 +1,4 @@
-"""Whatever is named .git below a folder is removed, and nothing else is touched."""
+"""Whatever is named .git below a folder is removed, and every link, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from kubegrader import planted_git
-from kubegrader.planted_git import PlantedGitError
+from kubegrader import planted
+from kubegrader.planted import PlantedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,14 +38,14 @@ def test_a_folder_without_any_is_left_as_it_is(output: Path) -> None:
     (output / "deep" / ".github").mkdir(parents=True)
     (output / "deep" / "git").mkdir()
     before = names(output)
-    assert planted_git.remove(str(output)) == 0
+    assert planted.remove(str(output)) == (0, 0)
     assert names(output) == before
 
 
 def test_repositories_at_any_depth_are_removed_with_all_that_is_in_them(output: Path) -> None:
     for folder in (output, output / "a", output / "a" / "b" / "c"):
         repository(folder / ".git")
-    assert planted_git.remove(str(output)) == 3
+    assert planted.remove(str(output)) == (3, 0)
     assert names(output) == ["a", "a/b", "a/b/c", "loops.ipynb"]
 
 
@@ -58,25 +58,28 @@ def test_files_and_links_of_that_name_are_removed_and_not_what_they_point_to(
     (output / ".git").symlink_to(tmp_path / "outside")
     (output / "b").mkdir()
     os.mkfifo(output / "b" / ".git")
-    assert planted_git.remove(str(output)) == 3
+    assert planted.remove(str(output)) == (3, 0)
     assert names(output) == ["a", "b", "loops.ipynb"]
     assert names(tmp_path / "outside") == ["config", "hooks", "hooks/deep", "hooks/deep/pre-commit"]
 
 
-def test_links_to_folders_are_not_followed(output: Path, tmp_path: Path) -> None:
+def test_links_are_removed_and_not_followed(output: Path, tmp_path: Path) -> None:
     repository(tmp_path / "outside" / ".git")
+    (output / "deep").mkdir()
     (output / "link").symlink_to(tmp_path / "outside")
+    (output / "deep" / "link").symlink_to("/etc/passwd")
+    (output / "deep" / "broken").symlink_to("nowhere")
     repository(output / ".git")
     (output / ".git" / "link").symlink_to(tmp_path / "outside")
-    assert planted_git.remove(str(output)) == 1
+    assert planted.remove(str(output)) == (1, 3)
     assert (tmp_path / "outside" / ".git" / "config").exists()
-    assert (output / "link").is_symlink()
+    assert names(output) == ["deep", "loops.ipynb"]
 
 
 @pytest.mark.parametrize("name", [".GIT", ".Git", ".gIT"])
 def test_names_that_are_git_on_other_file_systems_are_removed(output: Path, name: str) -> None:
     repository(output / "a" / name)
-    assert planted_git.remove(str(output)) == 1
+    assert planted.remove(str(output)) == (1, 0)
     assert names(output) == ["a", "loops.ipynb"]
 
 
@@ -88,8 +91,8 @@ def test_folders_that_are_deeper_than_a_path_may_be_long_are_an_error(output: Pa
         os.close(top)
         top = inner
     os.close(top)
-    with pytest.raises(PlantedGitError, match="File name too long"):
-        planted_git.remove(str(output))
+    with pytest.raises(PlantedError, match="File name too long"):
+        planted.remove(str(output))
 
 
 def test_a_folder_as_deep_as_a_path_may_be_long_is_looked_into(output: Path) -> None:
@@ -101,21 +104,21 @@ def test_a_folder_as_deep_as_a_path_may_be_long_is_looked_into(output: Path) -> 
         os.close(top)
         top = inner
     os.mkdir(".git", dir_fd=top)
-    assert planted_git.remove(str(output)) == 1
+    assert planted.remove(str(output)) == (1, 0)
     with os.scandir(top) as entries:
         assert list(entries) == []
     os.close(top)
 
 
 def test_a_folder_that_is_not_there_has_none(tmp_path: Path) -> None:
-    assert planted_git.remove(str(tmp_path / "gone")) == 0
+    assert planted.remove(str(tmp_path / "gone")) == (0, 0)
 
 
 def test_a_link_in_place_of_the_folder_is_an_error(output: Path, tmp_path: Path) -> None:
     repository(output / ".git")
     (tmp_path / "link").symlink_to(output)
-    with pytest.raises(PlantedGitError, match="Not a directory"):
-        planted_git.remove(str(tmp_path / "link"))
+    with pytest.raises(PlantedError, match="Not a directory"):
+        planted.remove(str(tmp_path / "link"))
     assert (output / ".git" / "config").exists()
 
 
@@ -128,10 +131,10 @@ def test_what_cannot_be_removed_is_an_error_that_names_step_folder_and_cause(
         raise PermissionError(1, "Operation not permitted", "config")
 
     monkeypatch.setattr("os.unlink", refuse)
-    with pytest.raises(PlantedGitError) as error:
-        planted_git.remove(str(output))
+    with pytest.raises(PlantedError) as error:
+        planted.remove(str(output))
     assert str(error.value) == (
-        f"removing what was left for git in {output}, folder './sub\\n\\u2603': "
+        f"removing what a pod has planted in {output}, folder './sub\\n\\u2603': "
         "Operation not permitted"
     )
 
@@ -140,16 +143,16 @@ def test_one_that_comes_back_at_once_is_an_error(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository(output / ".git")
-    monkeypatch.setattr(planted_git, "_remove", lambda *_: None)
-    with pytest.raises(PlantedGitError, match=r"folder '\.': it is there again"):
-        planted_git.remove(str(output))
+    monkeypatch.setattr(planted, "_remove", lambda *_: None)
+    with pytest.raises(PlantedError, match=r"folder '\.': it is there again"):
+        planted.remove(str(output))
 
 
 AS_NOBODY = """
 import os, sys
-from kubegrader import planted_git
+from kubegrader import planted
 os.setgid(65534); os.setuid(65534)
-print(planted_git.remove(sys.argv[1]))
+print(planted.remove(sys.argv[1]))
 """
 
 
@@ -171,7 +174,7 @@ def test_a_notebook_that_takes_away_rights_is_not_obeyed(mode: int) -> None:
             check=False,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        assert (done.stdout, done.stderr) == ("2\n", "")
+        assert (done.stdout, done.stderr) == ("Removed(repositories=2, links=0)\n", "")
         left = subprocess.check_output(["find", folder, "-mindepth", "1"], text=True)
         assert sorted(left.split()) == [f"{folder}/a", f"{folder}/a/b"]
     finally:

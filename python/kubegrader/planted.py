@@ -1,13 +1,17 @@
-"""What a pod left for git in its output folder: taken away before the service runs git there.
+"""What a pod left in its output folder to be run or followed: gone before the service works there.
 
 After a good grading grader-service runs ``git init``, ``add``, ``commit`` and ``push`` in the
 output folder, as its own user and outside of any pod. A ``.git`` that a notebook has put there
 names commands for them (``core.fsmonitor``, hooks), and one in a folder below does so as a
 submodule.
 
+A link that a notebook leaves is committed as a link, and followed later: grader-service's feedback
+is made outside of any pod, and copies or converts what the link leads to, be it the service's own
+configuration or another student's notebook.
+
 Nothing else in the folder is run or followed: git asks its configuration what the names in
-``.gitattributes`` stand for, uses ``.gitmodules`` for repositories alone, takes a link as a link,
-and looks for a bare repository only where there is no ``.git``, which ``git init`` makes first.
+``.gitattributes`` stand for, uses ``.gitmodules`` for repositories alone, and looks for a bare
+repository only where there is no ``.git``, which ``git init`` makes first.
 ``tests/compat/test_git_on_the_host.py`` shows all of it with the real git.
 """
 
@@ -17,7 +21,7 @@ import errno
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .exceptions import KubegraderError
 
@@ -28,32 +32,41 @@ _GIT = ".git"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class PlantedGitError(KubegraderError):
-    """What is named .git cannot be taken out of an output folder: git must not run there."""
+class PlantedError(KubegraderError):
+    """What a pod has planted cannot be taken out of an output folder: git must not run there."""
 
 
-def remove(output_path: str) -> int:
-    """Remove whatever is named .git in a folder, at any depth, and give how many there were.
+class Removed(NamedTuple):
+    """How many there were."""
 
-    Links are removed and never followed; so it is safe in a folder that a notebook has filled.
+    repositories: int = 0
+    """Files and folders named .git, and links of that name."""
+    links: int = 0
+    """Other links."""
 
-    Raises PlantedGitError for what cannot be looked at or removed.
+
+def remove(output_path: str) -> Removed:
+    """Remove whatever is named .git in a folder, at any depth, and every link.
+
+    Links are never followed; so it is safe in a folder that a notebook has filled.
+
+    Raises PlantedError for what cannot be looked at or removed.
     """
     if not os.path.lexists(output_path):  # and so there are no results
-        return 0
-    removed, where, folders = 0, os.curdir, [os.curdir]
+        return Removed()
+    removed, where, folders = Removed(), os.curdir, [os.curdir]
     try:
         with _opened(output_path) as top:
             while folders:
                 where = folders.pop()
                 with _opened(where, top) as folder:
                     gone, inner = _removed_from(folder)
-                removed += gone
+                removed = Removed(*map(sum, zip(removed, gone, strict=True)))
                 folders += [os.path.join(where, one) for one in inner]  # noqa: PTH118
     except OSError as error:
         # In ASCII: a notebook has chosen the name.
-        raise PlantedGitError(
-            f"removing what was left for git in {output_path}, folder {where!a}: {error.strerror}"
+        raise PlantedError(
+            f"removing what a pod has planted in {output_path}, folder {where!a}: {error.strerror}"
         ) from error
     return removed
 
@@ -77,9 +90,9 @@ def _opened(folder: str, within: int | None = None) -> Iterator[int]:
         os.close(opened)
 
 
-def _removed_from(folder: int) -> tuple[int, list[str]]:
-    """Remove the .git of one folder: give how many there were, and the folders that are left."""
-    removed = 0
+def _removed_from(folder: int) -> tuple[Removed, list[str]]:
+    """Remove the .git and the links of one folder: how many, and the folders that are left."""
+    removed = links = 0
     if _is_taken(folder):
         _remove(folder, _GIT)
         removed += 1
@@ -90,9 +103,12 @@ def _removed_from(folder: int) -> tuple[int, list[str]]:
         if entry.name.casefold() == _GIT:  # on some file systems git finds .GIT too
             _remove(folder, entry.name)
             removed += 1
+        elif entry.is_symlink():
+            os.unlink(entry.name, dir_fd=folder)
+            links += 1
         elif entry.is_dir(follow_symlinks=False):
             inner.append(entry.name)
-    return removed, inner
+    return Removed(removed, links), inner
 
 
 def _is_taken(folder: int) -> bool:
