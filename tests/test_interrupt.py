@@ -74,6 +74,28 @@ def test_an_interpreter_that_exits_at_once_deletes_its_pods_first(
     until(lambda: "left-at-exit" not in names(api, namespace))
 
 
+def test_a_child_of_celerys_pool_deletes_its_pods_before_it_ends(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    # Such a child ends by os._exit, and no atexit is heard.
+    code = """
+    import celery.signals
+    import kubegrader.executor
+    forked = os.fork()
+    if not forked:
+        run = cluster.submit(pod("sleep 600"))
+        sys.stdin.readline()
+        celery.signals.worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
+        os._exit(0)
+    os.waitpid(forked, 0)
+    """
+    child = Child(code, kubeconfig, namespace, image, "left-by-a-child")
+    until(lambda: "left-by-a-child" in names(api, namespace))
+    code, _, err = child.ends()
+    assert code == 0, err
+    until(lambda: "left-by-a-child" not in names(api, namespace))
+
+
 def test_a_cluster_works_in_a_forked_child_and_still_in_its_parent(
     kubeconfig: str, namespace: str, image: str
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import socketserver
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,7 +19,6 @@ from pods import script, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SECRET = "AKIAs3cr3t"  # noqa: S105
 EXEC = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
@@ -247,4 +248,70 @@ def test_of_several_kubeconfigs_those_that_are_not_there_are_passed_over(
     with kubegrader.EmbeddedCluster() as cluster:
         names = {"none": str(tmp_path / "none"), "there": cluster.kubeconfig}
         monkeypatch.setenv("KUBECONFIG", os.pathsep.join(order).format(**names))
+        assert kubegrader.Cluster().run(script("busybox", "echo hi")).logs == "hi\n"
+
+
+def of_embedded(cluster: kubegrader.EmbeddedCluster) -> tuple[dict[str, Any], str]:
+    """Give a kubeconfig, and the token that is taken out of it."""
+    with open(cluster.kubeconfig) as file:  # noqa: PTH123
+        config: dict[str, Any] = yaml.safe_load(file)
+    return config, config["users"][0]["user"].pop("token")
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize("beside", ["", "an-old-one"])
+def test_a_tokens_file_goes_before_a_token_that_is_written_beside_it(
+    tmp_path: Path, beside: str, end: str
+) -> None:
+    with kubegrader.EmbeddedCluster() as cluster:
+        config, token = of_embedded(cluster)
+        file, path = tmp_path / "token", tmp_path / "config"
+        file.write_text(token + end)
+        config["users"][0]["user"] = {"token": beside, "tokenFile": str(file)}
+        path.write_text(yaml.safe_dump(config))
+        there = kubegrader.Cluster(kubeconfig=str(path))
+        assert there.run(script("busybox", "echo hi")).logs == "hi\n"
+
+
+def test_an_empty_token_beside_a_credential_plugin_is_none(tmp_path: Path) -> None:
+    with kubegrader.EmbeddedCluster() as cluster:
+        config, token = of_embedded(cluster)
+        credential = json.dumps({**EXEC, "kind": "ExecCredential", "status": {"token": token}})
+        plugin = {**EXEC, "command": "echo", "args": [credential]}
+        config["users"][0]["user"] = {"token": "", "exec": plugin}
+        path = tmp_path / "config"
+        path.write_text(yaml.safe_dump(config))
+        there = kubegrader.Cluster(kubeconfig=str(path))
+        assert there.run(script("busybox", "echo hi")).logs == "hi\n"
+
+
+def test_a_token_of_a_credential_plugin_that_no_header_may_have_is_not_told(tmp_path: Path) -> None:
+    credential = json.dumps({**EXEC, "kind": "ExecCredential", "status": {"token": f"{SECRET}\nx"}})
+    user = {"exec": {**EXEC, "command": "echo", "args": [credential]}}
+    told = refused(written(tmp_path / "config", "http://127.0.0.1:1", user))
+    assert "the token has a character that no HTTP header may have" in told
+
+
+def test_of_several_kubeconfigs_one_without_a_context_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kubegrader.EmbeddedCluster() as cluster:
+        first = tmp_path / "first"
+        # As kubectl writes one.
+        empty = {"apiVersion": "v1", "kind": "Config", "current-context": "", "preferences": {}}
+        first.write_text(yaml.safe_dump({**empty, "clusters": [], "contexts": [], "users": []}))
+        monkeypatch.setenv("KUBECONFIG", os.pathsep.join([str(first), cluster.kubeconfig]))
+        assert kubegrader.Cluster().run(script("busybox", "echo hi")).logs == "hi\n"
+
+
+def test_a_pod_without_a_token_goes_by_the_kubeconfig_of_its_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kubegrader.EmbeddedCluster() as cluster:
+        (tmp_path / ".kube").mkdir()
+        (tmp_path / ".kube" / "config").write_text(Path(cluster.kubeconfig).read_text())
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.delenv("KUBECONFIG", raising=False)
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
         assert kubegrader.Cluster().run(script("busybox", "echo hi")).logs == "hi\n"

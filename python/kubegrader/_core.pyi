@@ -17,6 +17,7 @@ __all__ = [
     "Timings",
     "Verdict",
     "__version__",
+    "_farewell",
     "_unpickled",
     "api_request",
     "autograde_pod_name",
@@ -574,6 +575,7 @@ def kubeconfig_with_namespace(kubeconfig: str | os.PathLike[str], namespace: str
     It holds credentials. Raises `ConfigError`.
     """
 
+def _farewell() -> None: ...
 def _unpickled(text: str) -> Verdict | Timings | Outcome: ...
 def pod_verdict(pod: Mapping[str, Any] | object) -> Verdict | None:
     """Give the verdict on a pod that has ended, or that queues or waits for what Kubernetes names.

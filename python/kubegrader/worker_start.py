@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from . import executor_section
+from . import _core, executor_section
 from .cluster import shared_cluster
 
 
@@ -15,9 +15,16 @@ def connect() -> None:
     A process that becomes a worker has imported celery before it reads the site's config.
     """
     if "celery" in sys.modules:
-        from celery.signals import worker_ready
+        from celery.signals import worker_process_shutdown, worker_ready
 
         worker_ready.connect(_reap, weak=False, dispatch_uid="kubegrader reaps")
+        # Where a child of the pool prefork ends, Python's own atexit is not heard.
+        worker_process_shutdown.connect(_end, weak=False, dispatch_uid="kubegrader ends")
+
+
+def _end(**_: Any) -> None:
+    """End what this process has under way, and its Leases."""
+    _core._farewell()  # noqa: SLF001
 
 
 def _reap(**_: Any) -> None:

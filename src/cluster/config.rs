@@ -1,12 +1,12 @@
 //! Where the cluster is and who we are there: kubeconfig, context, or the pod's own service account.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::admission::MaxPods;
@@ -29,6 +29,8 @@ pub struct Options {
     pub max_pods: MaxPods,
 }
 
+/// The token that a pod has of its service account.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// How long files and a credential plugin may take; a person who logs in takes longer, and none is at a service.
 const LOADING: Duration = Duration::from_mins(1);
 
@@ -42,9 +44,15 @@ pub(super) async fn client(
     timeout(LOADING, tokio::task::spawn_blocking(build))
         .await
         .map_err(|_| config_error::hangs(LOADING))?
-        .map_err(|error| Error::Internal {
-            step: "loading the cluster's configuration",
-            problem: error.to_string(),
+        .map_err(|error| {
+            // What a credential plugin prints is only looked at where a panic says what is wrong with it.
+            if error.is_panic() {
+                return config_error::no_header();
+            }
+            Error::Internal {
+                step: "loading the cluster's configuration",
+                problem: error.to_string(),
+            }
         })?
 }
 
@@ -57,7 +65,7 @@ async fn build(options: &Options, requests: Arc<Requests>) -> Result<(kube::Clie
     if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) {
         return Err(config_error::no_address(&server));
     }
-    trim_token_file(&mut config.auth_info);
+    choose_token(&mut config.auth_info);
     // kube panics on it.
     let token = config.auth_info.token.as_ref();
     if token.is_some_and(|token| HeaderValue::from_str(token.expose_secret()).is_err()) {
@@ -82,26 +90,33 @@ fn address(server: &Uri) -> String {
     format!("{scheme}://{host}{port}{path}")
 }
 
-/// Takes the token itself where its file ends with a newline, as client-go does; kube would send that. A token that is renewed in
-/// the file is read when the old one is refused.
-fn trim_token_file(user: &mut AuthInfo) {
-    let Some(content) = user
-        .token_file
-        .as_ref()
-        .and_then(|file| std::fs::read_to_string(file).ok())
-    else {
+/// Chooses among several tokens as client-go does: a file's goes before one that is written beside it, and an empty one is none.
+/// kube takes the written one, and sends the newline with which a file may end: then the token itself is taken, and the file is read
+/// again when it is refused.
+fn choose_token(user: &mut AuthInfo) {
+    let is_empty = |token: &SecretString| token.expose_secret().is_empty();
+    if user.token.as_ref().is_some_and(is_empty) {
+        user.token = None;
+    }
+    let file = user.token_file.as_ref();
+    let Some(content) = file.and_then(|file| std::fs::read_to_string(file).ok()) else {
         return;
     };
-    if content.trim() != content {
+    let token = content.trim();
+    if token.is_empty() {
+        return;
+    }
+    user.token = None;
+    if token != content {
         user.token_file = None;
-        user.token = Some(content.trim().to_owned().into());
+        user.token = Some(token.to_owned().into());
     }
 }
 
 /// The configuration, looked for as kubectl and client-go do; the service account only when nothing is named.
 async fn load(options: &Options) -> Result<Config> {
     let named = options.kubeconfig.is_some() || options.context.is_some();
-    if !named && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && !kubeconfig_is_set() {
+    if !named && is_in_cluster() {
         return Config::incluster().map_err(|error| Error::Config {
             problem: format!("the pod's service account cannot be used: {error}"),
             hint: "Let the pod mount its service account's token, or name a kubeconfig".to_owned(),
@@ -134,6 +149,19 @@ async fn load(options: &Options) -> Result<Config> {
     Ok(config)
 }
 
+/// Whether the service account's token is what is meant: nobody has named a kubeconfig, and the pod has a token or nothing else. As
+/// client-go does, a pod that mounts none goes by `~/.kube/config`.
+fn is_in_cluster() -> bool {
+    let has_token = || Path::new(TOKEN).exists();
+    let has_file = || {
+        let home = std::env::home_dir();
+        home.is_some_and(|home| home.join(".kube/config").exists())
+    };
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+        && !kubeconfig_is_set()
+        && (has_token() || !has_file())
+}
+
 /// The `proxy-url` of a context's cluster.
 fn proxy_url(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
     let context = context.or(kubeconfig.current_context.as_deref())?;
@@ -157,7 +185,10 @@ fn of_environment() -> std::result::Result<Kubeconfig, KubeconfigError> {
         return Kubeconfig::read();
     }
     there.try_fold(Kubeconfig::default(), |merged, path| {
-        Kubeconfig::read_from(path).and_then(|next| merged.merge(next))
+        let mut next = Kubeconfig::read_from(path)?;
+        // As kubectl writes a file that has none.
+        next.current_context = next.current_context.filter(|context| !context.is_empty());
+        merged.merge(next)
     })
 }
 

@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::retry::{Failure, Patience, within};
 use super::watch::{FORBIDDEN_PAUSE, Watch};
 use super::{Options, Requests, Subscription, config, locked};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::owner::Owners;
 use crate::pod_view::PodView;
 use crate::step::Steps;
@@ -24,8 +24,8 @@ pub struct Connection {
     credentials: Mutex<Credentials>,
     /// Where the credentials come from; `None` for a client that was given ready.
     source: Option<(Options, Arc<Requests>)>,
-    /// Held while they are read anew, so that a thousand refused requests read them once.
-    renewing: tokio::sync::Mutex<()>,
+    /// Held while they are read anew, so that a thousand refused requests read them once; the last time that failed.
+    renewing: tokio::sync::Mutex<Option<NotRenewed>>,
     server: String,
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
     /// What may not be done, in which namespace, and since when.
@@ -33,6 +33,17 @@ pub struct Connection {
     owners: Owners,
     pace: Pace,
     followed: Places,
+}
+
+/// Behind which others a request waits.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// None.
+    None,
+    /// All but logs and creates.
+    Other,
+    /// Logs; it may take so long, if it begins in time.
+    Log(Duration),
 }
 
 /// What a Role may lack that a run can do without.
@@ -48,6 +59,23 @@ pub(crate) enum Right {
 struct Credentials {
     client: Client,
     generation: u64,
+}
+
+/// Credentials that could not be read anew, for all who waited for them.
+#[derive(Debug)]
+struct NotRenewed {
+    at: Instant,
+    problem: String,
+    hint: String,
+}
+
+impl NotRenewed {
+    fn error(&self) -> Error {
+        Error::Config {
+            problem: self.problem.clone(),
+            hint: self.hint.clone(),
+        }
+    }
 }
 
 /// `kube::Client` has no `Debug`, and must have none that prints a token.
@@ -126,11 +154,23 @@ impl Connection {
         let Some((options, requests)) = &self.source else {
             return Ok(false);
         };
-        let _renewing = self.renewing.lock().await;
+        let asked = Instant::now();
+        let mut failed = self.renewing.lock().await;
         if locked(&self.credentials).generation != refused {
             return Ok(true);
         }
-        let (client, _) = config::client(options.clone(), Arc::clone(requests)).await?;
+        if let Some(failed) = failed.as_ref().filter(|failed| failed.at >= asked) {
+            return Err(failed.error());
+        }
+        let renewed = config::client(options.clone(), Arc::clone(requests)).await;
+        if let Err(Error::Config { problem, hint }) = &renewed {
+            *failed = Some(NotRenewed {
+                at: Instant::now(),
+                problem: problem.clone(),
+                hint: hint.clone(),
+            });
+        }
+        let (client, _) = renewed?;
         let mut credentials = locked(&self.credentials);
         credentials.client = client;
         credentials.generation += 1;
@@ -150,7 +190,22 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.repeat(limit, None, request).await
+        self.repeat(limit, Turn::Other, request).await
+    }
+
+    /// The same, past all that wait for their turn: of few requests, and in time.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub(crate) async fn ask_aside<T, F>(
+        &self,
+        limit: Duration,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.repeat(limit, Turn::None, request).await
     }
 
     /// The same for a log, which may take as long as `longest`, if it begins within `limit`.
@@ -166,13 +221,13 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.repeat(limit, Some(longest), request).await
+        self.repeat(limit, Turn::Log(longest), request).await
     }
 
     async fn repeat<T, F>(
         &self,
         limit: Duration,
-        of_log: Option<Duration>,
+        turn: Turn,
         request: impl Fn(Client) -> F,
     ) -> Result<T, Failure>
     where
@@ -181,17 +236,18 @@ impl Connection {
         let mut patience = None;
         let mut renewed = false;
         loop {
-            let turn = match of_log {
-                Some(_) => self.pace.log().await,
-                None => self.pace.other().await,
+            let (place, longest) = match turn {
+                Turn::None => (None, Duration::ZERO),
+                Turn::Other => (self.pace.other().await, Duration::ZERO),
+                Turn::Log(longest) => (self.pace.log().await, longest),
             };
             // A busy process's wait for its first turn is not the server's time.
             let patience = patience.get_or_insert_with(|| Patience::new(limit));
             let (client, generation) = self.current();
             // Boxed: a request's future is large, and most of those who ask wait for long.
-            let time = patience.left().max(of_log.unwrap_or_default());
+            let time = patience.left().max(longest);
             let answer = within(time, Box::pin(request(client))).await;
-            drop(turn);
+            drop(place);
             let failure = match answer {
                 Ok(answer) => {
                     self.pace.answered();

@@ -121,7 +121,7 @@ impl Doomed {
                     Ok(()) => return steps.info("deleted, after a while"),
                     Err(failure) => failure,
                 };
-                let is_hopeful = if failure.code() == Some(403) {
+                let is_hopeful = if failure.is_of_access() {
                     under_way = None;
                     let since = forbidden_since.get_or_insert_with(Instant::now);
                     since.elapsed() < ALLOWED_WITHIN

@@ -94,6 +94,16 @@ impl Failure {
         matches!(self, Self::Busy(..) | Self::Unanswered(_))
     }
 
+    /// Whether it is of who asks: rights or credentials that are not there, which may be so for a moment alone.
+    #[must_use]
+    pub fn is_of_access(&self) -> bool {
+        match self {
+            Self::Refused(status) => status.code == 403,
+            Self::Unauthorized(_) | Self::Hopeless(_) => true,
+            Self::Busy(..) | Self::Unanswered(_) => false,
+        }
+    }
+
     /// The status code of the answer, where there was one.
     #[must_use]
     pub fn code(&self) -> Option<u16> {

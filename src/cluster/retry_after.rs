@@ -1,7 +1,8 @@
-//! The header `Retry-After`, put where the rest of the client looks for it: into the `Status`.
+//! An error's code and its header `Retry-After`, put where the rest of the client looks for them: into the `Status`.
 //!
-//! kube's client reads an error's body alone, and a server with too many requests in flight says in a header, over plain
-//! text, when to come again (Kubernetes API concepts, "Error codes"; `maxinflight.go`).
+//! kube's client reads an error's body alone. A proxy's may be any JSON, which kube takes for a `Status` without a code; and a
+//! server with too many requests in flight says in a header, over plain text, when to come again (Kubernetes API concepts, "Error
+//! codes"; `maxinflight.go`).
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,31 +13,44 @@ use k8s_openapi::jiff::Timestamp;
 use k8s_openapi::jiff::fmt::rfc2822;
 use kube::core::Status;
 use kube::core::response::StatusDetails;
+use serde::Deserialize;
 use tower::BoxError;
 
 /// How many bytes of an error's text are read; more is no error's text.
 const LONGEST_TEXT: usize = 64 * 1024;
 
-/// Passes an answer on; one that names a time after which to ask again becomes a `Status` that names it.
+/// What tells a `Status` from any other JSON.
+#[derive(Deserialize)]
+struct Kind {
+    kind: String,
+    code: u16,
+}
+
+/// Passes an answer on; an error becomes a `Status` with its code, and with the time after which to ask again where it names one.
 pub(super) async fn into_status<B>(answer: Response<B>) -> Result<Response<Body>, BoxError>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    if !answer.status().is_client_error() && !answer.status().is_server_error() {
+        return Ok(answer.map(Body::new));
+    }
     let is_busy = answer.status().as_u16() == 429 || answer.status().is_server_error();
     let seconds = seconds(answer.headers()).filter(|_| is_busy);
-    let Some(seconds) = seconds else {
-        return Ok(answer.map(Body::new));
-    };
     let (mut head, body) = answer.into_parts();
     let bytes = Limited::new(body, LONGEST_TEXT).collect().await?.to_bytes();
-    let mut status = serde_json::from_slice::<Status>(&bytes).unwrap_or_else(|_| {
+    let is_status = serde_json::from_slice::<Kind>(&bytes)
+        .is_ok_and(|it| it.kind == "Status" && it.code == head.status.as_u16());
+    let known = is_status.then(|| serde_json::from_slice::<Status>(&bytes).ok());
+    let mut status = known.flatten().unwrap_or_else(|| {
         let text = String::from_utf8_lossy(&bytes);
         let reason = head.status.canonical_reason().unwrap_or_default();
         Status::failure(text.trim(), reason).with_code(head.status.as_u16())
     });
-    let details = status.details.get_or_insert_with(no_details);
-    details.retry_after_seconds = details.retry_after_seconds.max(seconds);
+    if let Some(seconds) = seconds {
+        let details = status.details.get_or_insert_with(no_details);
+        details.retry_after_seconds = details.retry_after_seconds.max(seconds);
+    }
     head.headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.headers.remove(http::header::CONTENT_LENGTH);

@@ -106,11 +106,22 @@ impl Run {
                 }
                 Err(failure) => failure,
             };
-            if matches!(failure, Failure::Unauthorized(_)) && !reloaded {
-                reloaded = true;
-                Box::pin(connection.renew(generation)).await?;
-                continue;
-            }
+            let failure = match failure {
+                Failure::Unauthorized(status) if !reloaded => {
+                    let renewed = tokio::select! {
+                        renewed = Box::pin(connection.renew(generation)) => renewed,
+                        () = self.cancel.cancelled() => return Err(self.cancelled()),
+                    };
+                    let Err(error) = renewed else {
+                        reloaded = true;
+                        continue;
+                    };
+                    // A plugin that fails once.
+                    self.steps.warn(&error.to_string());
+                    Failure::Busy(status, None)
+                }
+                failure => failure,
+            };
             self.note(&failure, connection.pace(), &mut patience, &mut granted);
             *unanswered += u32::from(failure.is_transient());
             let failure = if may_be_there(&failure) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kube::Api;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -11,8 +12,11 @@ use super::adopt::Marked;
 use super::clock::Expired;
 use super::observe::LAST_LOOK;
 use super::{Place, Run};
+use crate::cluster::reading::read_pod;
+use crate::cluster::retry::OUTAGE;
 use crate::error::Error;
 use crate::manifest::{annotations, labels};
+use crate::owner::claim::Holder;
 use crate::pod_view::PodView;
 
 /// How a run can be ended from outside.
@@ -89,10 +93,36 @@ impl Run {
                 Ok(Marked::Forbidden) => {
                     "it cannot be marked for the next run. Allow \"patch\" on \"pods\"".to_owned()
                 }
-                Err(error) => error.to_string(),
+                // It may have been marked all the same.
+                Err(error) => match self.is_left().await {
+                    Some(left) => return Some(left),
+                    None => error.to_string(),
+                },
             }
         };
         self.stays(&problem)
+    }
+
+    /// The end of a run whose pod was marked as nobody's by a request that nobody answered.
+    async fn is_left(&mut self) -> Option<Error> {
+        let (namespace, name) = (&self.namespace, &self.name);
+        let read = |client| async move {
+            let pods: Api<PodView> = Api::namespaced(client, namespace);
+            read_pod(&pods, name).await
+        };
+        let read = tokio::select! {
+            read = Box::pin(self.connection.ask(OUTAGE, read)) => read,
+            () = self.cancel.cancelled() => return Some(self.cancelled()),
+            () = self.limit() => return None,
+        };
+        let pod = read.ok().flatten()?;
+        let is_left = pod.uid() == &*self.uid && Holder::of(&pod) == Holder::Detached;
+        is_left.then(|| {
+            self.created = false;
+            Error::Detached {
+                object: self.object(),
+            }
+        })
     }
 
     /// Resolves when a limit passes that ends the run; where one has, after the time that a look would have.

@@ -209,7 +209,7 @@ impl Run {
                 ));
                 doomed.delete_in_background(&self.connection, self.steps.clone());
             }
-            Err(failure) if failure.code() == Some(403) => {
+            Err(failure) if failure.is_of_access() => {
                 self.steps.warn(&format!(
                     "the pod may not be deleted, and is left behind unless that is allowed within {} minutes: {failure}",
                     ALLOWED_WITHIN.as_secs() / 60

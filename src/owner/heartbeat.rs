@@ -189,7 +189,8 @@ impl Heartbeat {
             }
             let known_now = known.as_ref();
             let write = |client| async move { self.write(client, known_now, now).await };
-            let answer = Box::pin(connection.ask(RETRY, write)).await;
+            // However many pods are read meanwhile: who sees no renewal for a minute takes this process for gone.
+            let answer = Box::pin(connection.ask_aside(RETRY, write)).await;
             match answer {
                 // That it may be renewed is known before any pod promises it: one that ends has its pods deleted.
                 Ok(lease) if known.is_none() => known = Some(lease),

@@ -30,7 +30,9 @@ pub use process::Process;
 
 pub(crate) use heartbeat::Beat;
 
-use crate::cluster::{Connection, locked};
+use tokio::time::Instant;
+
+use crate::cluster::{Connection, FORBIDDEN_PAUSE, locked};
 use heartbeat::Heartbeat;
 use own_pod::PodRef;
 use sighting::Sighting;
@@ -41,6 +43,7 @@ pub(crate) struct Owners {
     heartbeats: Mutex<HashMap<String, Arc<Heartbeat>>>,
     sightings: Mutex<HashMap<(String, String), Sighting>>,
     own_pod: tokio::sync::OnceCell<Option<PodRef>>,
+    own_pod_failed: Mutex<Option<Instant>>,
     pub(crate) rounds: crate::reap::Rounds,
 }
 
@@ -69,11 +72,20 @@ impl Owners {
         lease: bool,
     ) -> Claim {
         let place = process.place();
-        let find = || PodRef::find(connection, place);
+        let find = async || {
+            // Those who waited for one that failed do not ask again, one after another.
+            let failed = locked(&self.own_pod_failed).to_owned();
+            if failed.is_some_and(|at| at.elapsed() < FORBIDDEN_PAUSE) {
+                return Err(());
+            }
+            let found = PodRef::find(connection, place).await;
+            found.map_err(|_| *locked(&self.own_pod_failed) = Some(Instant::now()))
+        };
+        let own_pod = Box::pin(self.own_pod.get_or_try_init(find)).await;
         Claim {
             process: process.identity().cloned(),
             place: place.cloned(),
-            pod: Box::pin(self.own_pod.get_or_init(find)).await.clone(),
+            pod: own_pod.ok().cloned().flatten(),
             lease,
         }
     }

@@ -84,17 +84,28 @@ pub struct PodRef {
 
 impl PodRef {
     /// The pod of this process, if it can be read there under its own name: one request for a connection.
-    pub(super) async fn find(connection: &Connection, place: Option<&Place>) -> Option<Self> {
-        let place = place?;
-        let namespace = std::fs::read_to_string(NAMESPACE).ok()?;
-        let name = std::env::var("HOSTNAME").ok()?;
+    ///
+    /// # Errors
+    /// The [`Failure`] of a read that was not answered, or is forbidden by now.
+    pub(super) async fn find(
+        connection: &Connection,
+        place: Option<&Place>,
+    ) -> Result<Option<Self>, Failure> {
+        let namespace = std::fs::read_to_string(NAMESPACE);
+        let (Some(place), Ok(namespace), Ok(name)) = (place, namespace, std::env::var("HOSTNAME"))
+        else {
+            return Ok(None);
+        };
         let pods: Api<PodView> = connection.pods(namespace.trim());
-        let pod = once(pods.get(&name)).await.ok()?;
-        (pod.uid() == place.pod).then(|| Self {
+        let pod = match once(pods.get(&name)).await {
+            Err(Failure::Refused(status)) if status.code != 403 => return Ok(None),
+            read => read?,
+        };
+        Ok((pod.uid() == place.pod).then(|| Self {
             namespace: namespace.trim().to_owned(),
             name,
             uid: place.pod.clone(),
-        })
+        }))
     }
 
     /// Whether a process in this pod is gone because the pod is; `None` when that cannot be told.

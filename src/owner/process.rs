@@ -149,9 +149,8 @@ impl Process {
             .iter()
             .filter_map(Weak::upgrade)
             .collect();
-        for heartbeat in heartbeats {
-            heartbeat.end_if_idle().await;
-        }
+        let ends = heartbeats.iter().map(|heartbeat| heartbeat.end_if_idle());
+        futures::future::join_all(ends).await;
     }
 }
 

@@ -90,7 +90,7 @@ impl Owners {
             let name = &name;
             async move { once(leases.get(name)).await }
         };
-        let lease = match Box::pin(connection.ask(PATIENCE, look)).await {
+        let lease = match Box::pin(connection.ask_aside(PATIENCE, look)).await {
             Ok(lease) => Some(lease),
             // The Lease itself, and not the whole kind, is what is not found.
             Err(Failure::Refused(status))

@@ -48,6 +48,8 @@ mod _core {
         configured_image, default_image, no_notebook, no_results,
     };
     #[pymodule_export]
+    use super::runtime::farewell;
+    #[pymodule_export]
     use super::testing::{api_request, kubeconfig_with_namespace, pod_verdict};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};

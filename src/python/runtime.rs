@@ -104,8 +104,8 @@ fn runtime(threads: usize, name: &str) -> PyResult<Runtime> {
 }
 
 /// At the interpreter's exit: ends what is under way, and the threads.
-#[pyfunction]
-fn farewell(py: Python<'_>) {
+#[pyfunction(name = "_farewell")]
+pub(super) fn farewell(py: Python<'_>) {
     end_runs(py);
     let process = locked(&PROCESS).take();
     match process {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +15,9 @@ use crate::owner::claim::{Claim, Holder};
 use crate::owner::liveness::{Liveness, liveness, of_process};
 use crate::owner::sighting::{LONGEST, LOOK};
 use crate::pod_view::PodView;
+
+/// How many owners are asked after at once.
+const AT_ONCE: usize = 16;
 
 /// What may be done about a pod.
 #[derive(Debug)]
@@ -29,7 +33,8 @@ pub(super) struct Judge<'a> {
     namespace: &'a str,
     finished_for: Option<Duration>,
     now: Option<Timestamp>,
-    owners: HashMap<String, Liveness>,
+    /// What is known of each, and by which of its claims.
+    owners: HashMap<String, (Claim, Liveness)>,
 }
 
 impl<'a> Judge<'a> {
@@ -54,29 +59,55 @@ impl<'a> Judge<'a> {
     pub(super) async fn watch(&mut self, pods: &[Listed], leases: &[Held]) {
         let until = Instant::now() + LONGEST;
         loop {
-            let mut is_watching = false;
-            for pod in pods {
-                is_watching |= matches!(self.owner_of(&pod.view).await, Liveness::Watched(_));
-            }
-            for held in leases {
-                is_watching |= matches!(self.owner_of_lease(held).await, Liveness::Watched(_));
-            }
-            if !is_watching || Instant::now() >= until {
+            self.ask_all(pods, leases).await;
+            let is_watching = |known: &(Claim, Liveness)| matches!(known.1, Liveness::Watched(_));
+            if !self.owners.values().any(is_watching) || Instant::now() >= until {
                 return;
             }
             sleep(LOOK).await;
-            self.owners
-                .retain(|_, known| !matches!(known, Liveness::Watched(_)));
+            self.owners.retain(|_, known| !is_watching(known));
+        }
+    }
+
+    /// Asks after all owners of whom nothing is known yet, several at once: a Lease counts only where two looks at it are close.
+    async fn ask_all(&mut self, pods: &[Listed], leases: &[Held]) {
+        let of_pods = pods.iter().filter_map(|pod| self.other_process(&pod.view));
+        let of_leases = leases.iter().filter(|held| held.owner != self.process.id());
+        let of_leases = of_leases.map(|held| (held.owner.clone(), held.claim.clone()));
+        let mut wanted: Vec<(String, Claim)> = Vec::new();
+        for (owner, claim) in of_pods.chain(of_leases) {
+            if self.told(&owner, &claim).is_none()
+                && !wanted.contains(&(owner.clone(), claim.clone()))
+            {
+                wanted.push((owner, claim));
+            }
+        }
+        let (connection, process, namespace) = (self.connection, self.process, self.namespace);
+        let asking = stream::iter(wanted).map(|(owner, claim)| async move {
+            let known = of_process(connection, process, namespace, &owner, &claim).await;
+            (owner, claim, known)
+        });
+        let known: Vec<_> = asking.buffer_unordered(AT_ONCE).collect().await;
+        for (owner, claim, known) in known {
+            self.note(owner, claim, known);
+        }
+    }
+
+    /// The process, and what it claims, that a pod names as its owner, where it is another one than this.
+    fn other_process(&self, pod: &PodView) -> Option<(String, Claim)> {
+        match Holder::of(pod) {
+            Holder::Process(id, claim) if id != self.process.id() && !self.process.runs(pod) => {
+                Some((id, *claim))
+            }
+            _ => None,
         }
     }
 
     async fn owner_of(&mut self, pod: &PodView) -> Liveness {
-        match Holder::of(pod) {
-            Holder::Process(id, claim) if id != self.process.id() && !self.process.runs(pod) => {
-                self.ask(id, &claim).await
-            }
+        match self.other_process(pod) {
+            Some((id, claim)) => self.ask(id, &claim).await,
             // Costs no request.
-            _ => liveness(self.connection, self.process, self.namespace, pod).await,
+            None => liveness(self.connection, self.process, self.namespace, pod).await,
         }
     }
 
@@ -89,17 +120,31 @@ impl<'a> Judge<'a> {
     }
 
     async fn ask(&mut self, owner: String, claim: &Claim) -> Liveness {
-        if let Some(known) = self.owners.get(&owner) {
+        if let Some(known) = self.told(&owner, claim) {
             return known.clone();
         }
         let known = of_process(self.connection, self.process, self.namespace, &owner, claim).await;
-        self.owners.insert(owner, known.clone());
+        self.note(owner, claim.clone(), known.clone());
         known
+    }
+
+    /// What is known of an owner. What one claim of it cannot tell, another may: a pod that was made when there was no Lease yet
+    /// promises none, and one after it does.
+    fn told(&self, owner: &str, claim: &Claim) -> Option<&Liveness> {
+        let (by, known) = self.owners.get(owner)?;
+        (by == claim || !matches!(known, Liveness::Unknown(_))).then_some(known)
+    }
+
+    fn note(&mut self, owner: String, claim: Claim, known: Liveness) {
+        let is_known = self.known(&owner).is_some();
+        if !(is_known && matches!(known, Liveness::Unknown(_))) {
+            self.owners.insert(owner, (claim, known));
+        }
     }
 
     /// What is known of an owner that was asked after.
     pub(super) fn known(&self, owner: &str) -> Option<&Liveness> {
-        self.owners.get(owner)
+        self.owners.get(owner).map(|(_, known)| known)
     }
 
     pub(super) async fn judge(&mut self, pod: &Listed) -> Judgement {

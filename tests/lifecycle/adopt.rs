@@ -232,7 +232,8 @@ async fn what_finished_under_an_owner_that_died_is_run_again() {
     assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
 }
 
-/// Runs the pod in one process until it is as `reach` makes it, and detaches it there.
+/// Runs the pod in one process until it is as `reach` makes it, and detaches it there. What the server does to requests happens to
+/// this process's too.
 async fn detached_at<F: Future<Output = ()>>(
     embedded: &EmbeddedCluster,
     reach: impl Fn() -> F,
@@ -432,6 +433,29 @@ async fn the_time_before_an_adoption_counts_though_the_answer_to_it_is_lost() {
     assert!(
         (left..left + Duration::from_secs(20)).contains(&took),
         "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_was_detached_by_requests_that_nobody_answered_is_left() {
+    let embedded = without_kubelet();
+    let rule = Rule::new(Fault::ResetAfter).verb(Verb::Patch);
+    embedded.faults().add(rule);
+    detached_at(&embedded, async || {}).await;
+    embedded.faults().clear();
+    let left = pod(&embedded).await;
+    assert_eq!(owner_of(&left), "detached");
+    let cluster = Door::default().cluster(&embedded).owned_by(living());
+    let steps = Steps::default();
+    let running = run_pod(&cluster, options(true), &steps, Stop::default());
+    let ending = async {
+        until(&embedded, |pod| owner_of(pod) != "detached").await;
+        succeed(&embedded).await;
+    };
+    let (outcome, ()) = tokio::join!(running, ending);
+    assert_eq!(
+        outcome.unwrap().pod()["metadata"]["uid"],
+        left["metadata"]["uid"]
     );
 }
 

@@ -135,6 +135,22 @@ async fn a_delete_that_is_forbidden_once_is_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delete_whose_credentials_are_refused_for_a_while_is_made_up_for() {
+    let embedded = without_kubelet();
+    let rule = Rule::new(Fault::Unauthorized).verb(Verb::Delete).times(4);
+    embedded.faults().add(rule);
+    let succeeded = status("Succeeded", &played::completed());
+    run_pod(
+        &Door::default(),
+        &embedded,
+        RunOptions::default(),
+        &succeeded,
+    )
+    .await;
+    played::until(&embedded, "p", |pod| pod["code"] == 404).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delete_that_is_forbidden_after_a_long_outage_is_made_up_for_too() {
     let embedded = without_kubelet();
     let delete = |fault| Rule::new(fault).verb(Verb::Delete);

@@ -10,6 +10,7 @@ mod credentials;
 mod ends;
 mod follow;
 mod hanging_api;
+mod heartbeat;
 mod held_up;
 mod killed;
 mod max_pods;

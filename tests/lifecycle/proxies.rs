@@ -287,3 +287,29 @@ async fn a_pod_that_loses_the_label_that_the_watch_goes_by_is_still_there() {
     assert!(late < POLLED, "{late:?}");
     assert_eq!(read(&embedded, "p").await["code"], 404);
 }
+
+/// As Envoy and other gateways answer: JSON that is no `Status`.
+fn gateway(code: u16) -> Response<Body> {
+    let mut answer = Response::new(Body::from(r#"{"message": "no healthy upstream"}"#));
+    *answer.status_mut() = StatusCode::from_u16(code).unwrap();
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_of_a_gateway_is_tried_again_as_its_code_says_whatever_was_asked() {
+    let asked: [Answers; 4] = [
+        |request| is_create(request).then(|| gateway(503)),
+        |request| is_on_pod(request, &Method::DELETE).then(|| gateway(504)),
+        |request| is_on_pod(request, &Method::GET).then(|| gateway(502)),
+        |request| is_on_pod(request, &Method::DELETE).then(|| gateway(404)),
+    ];
+    for answers in asked {
+        let embedded = without_kubelet();
+        // So that the pod is read too.
+        let forbidden = Rule::new(Fault::Forbidden)
+            .verb(Verb::List)
+            .path("/api/v1/");
+        embedded.faults().add(forbidden);
+        succeeds_behind(&Proxy::new(1, answers), &embedded).await;
+    }
+}

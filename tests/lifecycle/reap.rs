@@ -3,7 +3,7 @@
 //! None is called p: the tests beside these have runs with pods of that name, and a reaper leaves what its own process wants.
 
 use axum::body::Body;
-use axum::http::{Method, Request, header::CONTENT_TYPE};
+use axum::http::{Method, Request, Response, header::CONTENT_TYPE};
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::manifest::Manifest;
@@ -14,6 +14,7 @@ use kubegrader::{Cluster, Error, RunOptions, run};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::support::door::Door;
 use crate::support::owners::{alive, another, claim, dead, far, living, owned};
@@ -431,4 +432,56 @@ async fn a_process_without_runs_reaps_once_and_again_where_nobody_answered() {
     assert_eq!(door.count(&Method::GET, REAPED_PODS), refused + 1);
     sleep(Duration::from_secs(3600)).await;
     assert_eq!(door.count(&Method::GET, REAPED_PODS), refused + 1);
+}
+
+/// A Lease that nobody renews.
+fn lease(owner: &str) -> Value {
+    json!({
+        "kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "code": 200,
+        "metadata": {"name": format!("kubegrader-{owner}"), "resourceVersion": "1"},
+        "spec": {"holderIdentity": owner, "leaseDurationSeconds": 60},
+    })
+}
+
+/// The first was made when the Lease could not be had.
+#[tokio::test(start_paused = true)]
+async fn what_one_pod_of_an_owner_does_not_promise_another_may() {
+    for promises in [[false, true], [true, false]] {
+        let embedded = without_kubelet();
+        for (name, lease) in ["q", "r"].into_iter().zip(promises) {
+            let claim = json!({"process": far(), "lease": lease});
+            create(&embedded.router(), &owned(name, "a", &claim)).await;
+        }
+        let door = Door::default().answer(Method::GET, "/leases/kubegrader-a", 1000, &lease("a"));
+        let report = reaped(&door.cluster(&embedded), &ReapOptions::default()).await;
+        let actions: Vec<_> = report.iter().map(|pod| pod.1).collect();
+        assert_eq!(actions, [Action::Deleted, Action::Deleted], "{report:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_dead_owners_whose_leases_are_answered_slowly_are_found_out_in_one_round() {
+    let embedded = without_kubelet();
+    for number in 0..100 {
+        let (name, owner) = (format!("q{number}"), format!("o{number}"));
+        let claim = json!({"process": far(), "lease": true});
+        create(&embedded.router(), &owned(&name, &owner, &claim)).await;
+    }
+    let router = embedded.router();
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let router = router.clone();
+        async move {
+            let path = request.uri().path().to_owned();
+            let Some((_, owner)) = path.split_once("/leases/kubegrader-") else {
+                return router.oneshot(request.map(Body::new)).await;
+            };
+            sleep(Duration::from_millis(500)).await;
+            Ok(Response::new(Body::from(lease(owner).to_string())))
+        }
+    });
+    let cluster = Cluster::with_client(kube::Client::new(service, "default"), "in-process");
+    let report = reaped(&cluster.owned_by(another()), &ReapOptions::default()).await;
+    let left = report.iter().filter(|pod| pod.1 != Action::Deleted).count();
+    assert_eq!((report.len(), left), (100, 0));
+    assert_eq!(names(&embedded).await, Vec::<String>::new());
 }
