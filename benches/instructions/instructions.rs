@@ -76,37 +76,37 @@ fn images() -> tempfile::NamedTempFile {
     file
 }
 
-#[library_benchmark(config = at_most(137_341))]
+#[library_benchmark(config = at_most(137_758))]
 fn an_event_is_decoded() -> WatchEvent<PodView> {
     serde_json::from_str(black_box(EVENT)).expect("an event")
 }
 
-#[library_benchmark(config = at_most(2_463))]
+#[library_benchmark(config = at_most(2_554))]
 #[bench::ended(ended())]
 fn a_pod_is_judged(pod: PodView) -> (State, PodView) {
     (judge(black_box(&pod), false), pod)
 }
 
 // The first of a process compiles the expression of an image reference.
-#[library_benchmark(config = at_most(330_000))]
+#[library_benchmark(config = at_most(411_799))]
 #[bench::of_a_process(manifest(request()).to_value())]
 fn the_first_image_is_checked(pod: Value) -> (bool, Value) {
     (kubegrader::image::check_all(black_box(&pod)).is_ok(), pod)
 }
 
-#[library_benchmark(config = at_most(286_162))]
+#[library_benchmark(config = at_most(184_842))]
 #[bench::of_a_submission(request())]
 fn a_manifest_is_made(request: Value) -> Manifest {
     manifest(black_box(request))
 }
 
-#[library_benchmark(config = at_most(73_171))]
+#[library_benchmark(config = at_most(78_718))]
 #[bench::of_a_submission(packed())]
 fn a_manifest_is_unpacked_and_packed(packed: Packed) -> (Packed, Packed) {
     (Packed::from(black_box(&packed).to_manifest()), packed)
 }
 
-#[library_benchmark(config = at_most(398_656))]
+#[library_benchmark(config = at_most(398_646))]
 #[bench::of_a_hundred_lectures(images())]
 fn an_image_is_found(file: tempfile::NamedTempFile) -> (Option<String>, tempfile::NamedTempFile) {
     let config = ImageConfig::read(file.path()).expect("an image config");
