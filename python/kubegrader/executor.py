@@ -225,7 +225,10 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         check_images(pod)
         if overrides.is_overridden(self, "_run") and os.path.isdir(self.output_path):  # noqa: PTH112
             # As with any other run, the folder is put back, be this the first of its pods or not.
-            self._output = OutputFolder.of(self.output_path)
+            try:
+                self._output = OutputFolder.of(self.output_path)
+            except OSError:  # what cannot be put back is not tried again
+                self._output = None
         return GraderPod(pod, self._cluster(), self._run_options(), config=self.config)
 
     def _start_pod(self) -> GraderPod:

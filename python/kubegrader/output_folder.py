@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import shutil
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ASIDE = ".before-attempt-"
+LARGEST = 64 * 1024 * 1024
+"""How many bytes of a folder are remembered: a pod before may have left a file of any size."""
 
 
 def clean_up(path: str) -> None:
@@ -31,10 +34,12 @@ class OutputFolder:
     def of(cls, path: str | os.PathLike[str]) -> OutputFolder:
         """Remember what is in a folder now.
 
-        Raises OSError.
+        Raises OSError, for a folder of more than `LARGEST` bytes too.
         """
         top = Path(path)
         inside = sorted(one for one in top.rglob("*") if not one.is_symlink())
+        if sum(one.stat().st_size for one in inside if one.is_file()) > LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
         return cls(
             top,
             top.stat().st_mode,

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from traitlets import validate
 from traitlets.config import LoggingConfigurable
 
+from . import green
 from .cluster import Cluster, shared_cluster
 from .config_traits import ConfigTraits, MisconfiguredError
-from .exceptions import PodLostError, PodNotStartedError
+from .exceptions import KubegraderError, PodLostError, PodNotStartedError
 from .number_traits import WholeNumber
 from .releases import INSTALLED
 
 if TYPE_CHECKING:
     from ._core import Outcome, PodRun, RunOptions
+
+
+_LOOK = 0.05
+"""How often, in seconds, a wait with a limit looks whether the run has ended."""
 
 
 def _default_cluster(pod: Any, api: Any) -> Cluster:
@@ -51,12 +56,9 @@ class _Phase(Future[str]):
     def __init__(self, pod: GraderPod) -> None:
         super().__init__()
         self._pod = pod
-        self._filling = threading.Lock()
 
     def fill(self, ended: Outcome | BaseException) -> None:
-        with self._filling:
-            if self.done():
-                return
+        with contextlib.suppress(InvalidStateError):  # the first end counts
             if isinstance(ended, BaseException):
                 self.set_exception(ended)
             else:
@@ -64,27 +66,23 @@ class _Phase(Future[str]):
 
     def result(self, timeout: float | None = None) -> str:
         self._wait(timeout)
-        return super().result(timeout)
+        return super().result(0 if timeout is not None else None)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         self._wait(timeout)
-        return super().exception(timeout)
+        return super().exception(0 if timeout is not None else None)
 
     def _wait(self, timeout: float | None) -> None:
         """Wait as `GraderPod.wait` does, which ends the run where it is interrupted."""
-        if timeout is None and not self.done():
-            with contextlib.suppress(Exception):  # it is this future's from now on
+        if timeout is not None:
+            until = time.monotonic() + timeout
+            while not self._pod.run.done and time.monotonic() < until:
+                green.sleep(_LOOK)
+            if not self._pod.run.done:
+                return
+        if not self.done():
+            with contextlib.suppress(KubegraderError):  # it is this future's from now on
                 self._pod.wait()
-
-    def fill_in_time(self) -> None:
-        """Fill it at the run's end, whoever waits for that."""
-        threading.Thread(target=self._fill_in_time, name="kubegrader-phase", daemon=True).start()
-
-    def _fill_in_time(self) -> None:
-        try:
-            self.fill(self._pod.run.wait())
-        except BaseException as error:  # noqa: BLE001  # it is raised where the phase is asked for
-            self.fill(error)
 
 
 class GraderPod(ConfigTraits, LoggingConfigurable):
@@ -234,9 +232,7 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
         if self._polling is None:
             self._polling = phase = _Phase(self)
             ended = self._error if self.outcome is None else self.outcome
-            if ended is None:
-                phase.fill_in_time()
-            else:
+            if ended is not None:
                 phase.fill(ended)
         return self._polling
 

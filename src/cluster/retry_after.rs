@@ -4,11 +4,13 @@
 //! server with too many requests in flight says in a header, over plain text, when to come again (Kubernetes API concepts, "Error
 //! codes"; `maxinflight.go`).
 
+use std::pin::pin;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use k8s_openapi::jiff::Timestamp;
 use k8s_openapi::jiff::fmt::rfc2822;
 use kube::core::Status;
@@ -38,7 +40,7 @@ where
     let is_busy = answer.status().as_u16() == 429 || answer.status().is_server_error();
     let seconds = seconds(answer.headers()).filter(|_| is_busy);
     let (mut head, body) = answer.into_parts();
-    let bytes = Limited::new(body, LONGEST_TEXT).collect().await?.to_bytes();
+    let bytes = beginning(body).await?;
     let is_status = serde_json::from_slice::<Kind>(&bytes)
         .is_ok_and(|it| it.kind == "Status" && it.code == head.status.as_u16());
     let known = is_status.then(|| serde_json::from_slice::<Status>(&bytes).ok());
@@ -56,6 +58,25 @@ where
     head.headers.remove(http::header::CONTENT_LENGTH);
     let body = serde_json::to_vec(&status)?;
     Ok(Response::from_parts(head, Body::from(body)))
+}
+
+/// The first bytes of a body: a page may be long, and its code is what counts.
+async fn beginning<B>(body: B) -> Result<Vec<u8>, BoxError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await
+        && bytes.len() < LONGEST_TEXT
+    {
+        if let Ok(data) = frame.map_err(Into::into)?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    bytes.truncate(LONGEST_TEXT);
+    Ok(bytes)
 }
 
 const fn no_details() -> StatusDetails {

@@ -33,8 +33,8 @@ pub(super) struct Judge<'a> {
     namespace: &'a str,
     finished_for: Option<Duration>,
     now: Option<Timestamp>,
-    /// What is known of each, and by which of its claims.
-    owners: HashMap<String, (Claim, Liveness)>,
+    /// What is known of each, by each of its claims.
+    owners: HashMap<String, Vec<(Claim, Liveness)>>,
 }
 
 impl<'a> Judge<'a> {
@@ -61,11 +61,13 @@ impl<'a> Judge<'a> {
         loop {
             self.ask_all(pods, leases).await;
             let is_watching = |known: &(Claim, Liveness)| matches!(known.1, Liveness::Watched(_));
-            if !self.owners.values().any(is_watching) || Instant::now() >= until {
+            if !self.owners.values().flatten().any(is_watching) || Instant::now() >= until {
                 return;
             }
             sleep(LOOK).await;
-            self.owners.retain(|_, known| !is_watching(known));
+            for known in self.owners.values_mut() {
+                known.retain(|known| !is_watching(known));
+            }
         }
     }
 
@@ -120,31 +122,39 @@ impl<'a> Judge<'a> {
     }
 
     async fn ask(&mut self, owner: String, claim: &Claim) -> Liveness {
-        if let Some(known) = self.told(&owner, claim) {
-            return known.clone();
+        let own = if let Some(known) = self.told(&owner, claim) {
+            known.clone()
+        } else {
+            let asking = of_process(self.connection, self.process, self.namespace, &owner, claim);
+            let known = asking.await;
+            self.note(owner.clone(), claim.clone(), known.clone());
+            known
+        };
+        // What one claim of an owner cannot tell, another may: a pod that was made when there was no Lease yet promises none, and one
+        // after it does. That it lives, or may, goes before a proof that it is gone.
+        match self.known(&owner) {
+            Some(best) if rank(best) > rank(&own) => best.clone(),
+            _ => own,
         }
-        let known = of_process(self.connection, self.process, self.namespace, &owner, claim).await;
-        self.note(owner, claim.clone(), known.clone());
-        known
     }
 
-    /// What is known of an owner. What one claim of it cannot tell, another may: a pod that was made when there was no Lease yet
-    /// promises none, and one after it does.
+    /// What is known of an owner by this claim of it.
     fn told(&self, owner: &str, claim: &Claim) -> Option<&Liveness> {
-        let (by, known) = self.owners.get(owner)?;
-        (by == claim || !matches!(known, Liveness::Unknown(_))).then_some(known)
+        let all = self.owners.get(owner)?;
+        let by = all.iter().find(|(by, _)| by == claim);
+        by.map(|(_, known)| known)
     }
 
     fn note(&mut self, owner: String, claim: Claim, known: Liveness) {
-        let is_known = self.known(&owner).is_some();
-        if !(is_known && matches!(known, Liveness::Unknown(_))) {
-            self.owners.insert(owner, (claim, known));
-        }
+        self.owners.entry(owner).or_default().push((claim, known));
     }
 
-    /// What is known of an owner that was asked after.
+    /// What is known of an owner that was asked after, by all its claims.
     pub(super) fn known(&self, owner: &str) -> Option<&Liveness> {
-        self.owners.get(owner).map(|(_, known)| known)
+        let all = self.owners.get(owner)?;
+        all.iter()
+            .map(|(_, known)| known)
+            .max_by_key(|known| rank(known))
     }
 
     pub(super) async fn judge(&mut self, pod: &Listed) -> Judgement {
@@ -177,5 +187,15 @@ impl<'a> Judge<'a> {
         }
         let age = Duration::try_from(self.now?.duration_since(pod.last_change?)).ok()?;
         (age >= limit).then_some(age)
+    }
+}
+
+/// What goes before what, where the claims of one owner tell different things.
+const fn rank(known: &Liveness) -> u8 {
+    match known {
+        Liveness::Unknown(_) => 0,
+        Liveness::Gone(_) => 1,
+        Liveness::Watched(_) => 2,
+        Liveness::Alive(_) => 3,
     }
 }

@@ -129,6 +129,26 @@ def test_a_pod_whose_folder_nobody_knows_has_one_attempt(executor: Any, tmp_path
     assert one._run_options()["max_attempts"] == 3
 
 
+def test_a_folder_that_an_earlier_pod_has_filled_is_not_remembered_and_hinders_no_pod(
+    settings: Config, executor: Any
+) -> None:
+    class Own(KubeAutogradeExecutor):
+        def _run(self) -> None: ...
+
+    settings.KubeAutogradeExecutor.extra_pod_config = {"schedulerName": "none"}
+    one = executor(Own)
+    folder = Path(one.output_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "sparse").open("w") as sparse:
+        sparse.truncate(1024**4)
+    pod = one.start_pod()
+    try:
+        assert "max_attempts" not in one._run_options()
+    finally:
+        (folder / "sparse").unlink()
+        assert pod.run.cancel()
+
+
 def test_folders_and_modes_within_come_back(tmp_path: Path) -> None:
     folder = tmp_path / "output"
     (folder / "inner").mkdir(parents=True)

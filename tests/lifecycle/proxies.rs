@@ -12,7 +12,7 @@ use kubegrader::cluster::Cluster;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::embedded::faults::{Fault, Rule, Verb};
 use kubegrader::step::Steps;
-use kubegrader::{Outcome, RunOptions, run};
+use kubegrader::{Error, Outcome, RunOptions, run};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -312,4 +312,31 @@ async fn json_of_a_gateway_is_tried_again_as_its_code_says_whatever_was_asked() 
         embedded.faults().add(forbidden);
         succeeds_behind(&Proxy::new(1, answers), &embedded).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_page_that_is_longer_than_any_errors_text_the_code_is_what_counts() {
+    let embedded = without_kubelet();
+    let proxy = Proxy::new(usize::MAX, |request| {
+        is_create(request).then(|| {
+            let mut answer = Response::new(Body::from("x".repeat(1024 * 1024)));
+            *answer.status_mut() = StatusCode::FORBIDDEN;
+            answer
+        })
+    });
+    let (options, steps) = (RunOptions::default(), Steps::default());
+    let cancel = CancellationToken::new();
+    let ended = run(
+        &proxy.cluster(&embedded),
+        manifest(),
+        options,
+        &steps,
+        cancel,
+    )
+    .await;
+    assert!(
+        matches!(ended, Err(Error::Api { code: 403, .. })),
+        "{ended:?}"
+    );
+    assert_eq!(proxy.answered(), 1);
 }

@@ -2,6 +2,9 @@
 //!
 //! None is called p: the tests beside these have runs with pods of that name, and a reaper leaves what its own process wants.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::body::Body;
 use axum::http::{Method, Request, Response, header::CONTENT_TYPE};
 use kubegrader::embedded::EmbeddedCluster;
@@ -484,4 +487,35 @@ async fn a_hundred_dead_owners_whose_leases_are_answered_slowly_are_found_out_in
     let left = report.iter().filter(|pod| pod.1 != Action::Deleted).count();
     assert_eq!((report.len(), left), (100, 0));
     assert_eq!(names(&embedded).await, Vec::<String>::new());
+}
+
+/// A pod that was deleted by force is gone while its process may run on, and renews its Lease.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_renewed_goes_before_what_another_pod_of_the_owner_claims() {
+    let embedded = without_kubelet();
+    let gone = json!({"namespace": "default", "name": "service", "uid": "gone"});
+    let claims = [
+        json!({"process": far(), "pod": gone, "lease": false}),
+        json!({"process": far(), "lease": true}),
+    ];
+    for (name, claim) in ["q", "r"].into_iter().zip(claims) {
+        create(&embedded.router(), &owned(name, "a", &claim)).await;
+    }
+    let (router, version) = (embedded.router(), Arc::new(AtomicUsize::new(0)));
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let (router, version) = (router.clone(), Arc::clone(&version));
+        async move {
+            if !request.uri().path().contains("/leases/") {
+                return router.oneshot(request.map(Body::new)).await;
+            }
+            let mut lease = lease("a");
+            let version = version.fetch_add(1, Ordering::SeqCst);
+            lease["metadata"]["resourceVersion"] = json!(version.to_string());
+            Ok(Response::new(Body::from(lease.to_string())))
+        }
+    });
+    let cluster = Cluster::with_client(kube::Client::new(service, "default"), "in-process");
+    let report = reaped(&cluster.owned_by(another()), &ReapOptions::default()).await;
+    let actions: Vec<_> = report.iter().map(|pod| pod.1).collect();
+    assert_eq!(actions, [Action::Left, Action::Left], "{report:?}");
 }
