@@ -393,7 +393,7 @@ def test_run_may_be_overridden_and_call_what_grader_services_calls(
     graded = grade(site, settings, Own)
     assert (graded.status, graded.score) == ("automatically_graded", 3.0)
     (name, pods_namespace, model), first, second = seen
-    assert (name.rpartition("-")[0] != "", pods_namespace, model) == (
+    assert (name.startswith("autograde-job-"), pods_namespace, model) == (
         INSTALLED.number >= (0, 7),
         namespace,
         V1Pod,
