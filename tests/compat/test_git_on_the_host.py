@@ -134,9 +134,9 @@ def test_no_link_reaches_the_repository_from_which_feedback_is_made(
     )
     prepared.use(settings, f'leave_results; mkdir "$out/d"; {links} echo graded')
     notebook = SUBMISSIONS[0].notebook(service.site.course)
-    [graded] = service.grade(service.submit(notebook, "mallory"))
+    [graded] = service.grade(service.submit(notebook, "trudy"))
     assert (graded.status, graded.score) == ("automatically_graded", 3.0)
-    [repository] = service.site.directory.glob("git/demo/1/autograde/user/mallory")
+    [repository] = service.site.directory.glob("git/demo/1/autograde/user/trudy")
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(repository), *arguments]
