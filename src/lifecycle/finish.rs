@@ -33,6 +33,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long after that a silent node may be found out: the node controller gives it 50 s (`node-monitor-grace-period` of
 /// Kubernetes 1.32 and later; docs/pod-lives.md, fact 12).
 const SILENCE_OF_NODE: Duration = Duration::from_secs(50);
+/// How long the object of a pod that has ended may stay: its kubelet takes it away a second or two later, and a finalizer never.
+const LINGERING: Duration = Duration::from_secs(4);
 /// How often such a pod is read, besides what the watch tells.
 const NEXT_LOOK: Duration = Duration::from_secs(2);
 
@@ -286,6 +288,7 @@ impl Run {
     ) -> bool {
         let mut has_ended = false;
         let over = async {
+            let mut ended = None;
             loop {
                 let told = timeout(NEXT_LOOK, news.next(self.options.poll_interval)).await;
                 let told = match told {
@@ -295,7 +298,9 @@ impl Run {
                 match told {
                     Ok(News::Pod(pod) | News::Read(pod)) if pod.uid() == uid => {
                         has_ended |= pod.is_terminal();
-                        if has_ended && until == Until::Ended {
+                        let ended = has_ended.then(|| *ended.get_or_insert_with(Instant::now));
+                        let lingers = ended.is_some_and(|at| at.elapsed() >= LINGERING);
+                        if lingers && until == Until::Ended {
                             return;
                         }
                     }
@@ -320,7 +325,7 @@ impl Run {
 /// What is waited for of a pod that was told to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
-    /// All its containers have ended, as its phase tells; a finalizer may keep the object.
+    /// All its containers have ended, as its phase tells, and the object is gone or has lingered: a finalizer may keep it.
     Ended,
     /// The object is gone.
     Gone,
