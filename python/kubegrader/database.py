@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+PATIENCE = 30.0
+"""How long, in seconds, a database that is started anew is waited for."""
 _PAUSE = 0.5
 
 
@@ -42,7 +45,7 @@ def give_back_connection(session: Session | None, log: logging.Logger) -> None:
         session.expire_on_commit = expires
 
 
-def revive(session: Session | None, log: logging.Logger, patience: float = 30.0) -> None:
+def revive(session: Session | None, log: logging.Logger, patience: float = PATIENCE) -> None:
     """Let a session have a connection that works, for what grader-service writes next.
 
     While a pod ran, the database may have been started anew, or something between may have dropped
@@ -67,7 +70,8 @@ def _problem(session: Session) -> str | None:
     try:
         session.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
-        session.rollback()
+        with contextlib.suppress(SQLAlchemyError):  # of a connection that is dead
+            session.rollback()
         return type(error).__name__
     return None
 

@@ -380,8 +380,8 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
     def _revive_session(self) -> None:
         # An event loop waits for nothing: a connection belongs to its thread.
-        patience = {"patience": 0.0} if INSTALLED.is_async else {}
-        database.revive(self.session, self.log, **patience)
+        patience = 0.0 if INSTALLED.is_async else database.PATIENCE
+        database.revive(self.session, self.log, patience)
 
     def _start_sync(self) -> None:
         """Grade the submission, as the base class does, without a connection while it can."""
