@@ -34,6 +34,8 @@ pub enum Failure {
     Unauthorized(Box<Status>),
     /// No answer: what was asked may have been done or not.
     Unanswered(String),
+    /// No connection: what was asked has reached nobody.
+    Unreached(String),
     /// The server cannot be talked to at all, as with a certificate that is not trusted.
     Hopeless(String),
 }
@@ -49,6 +51,8 @@ impl Failure {
                 let text = told(&other);
                 if is_hopeless(&text) {
                     Self::Hopeless(text)
+                } else if has_no_connection(&other) {
+                    Self::Unreached(text)
                 } else {
                     Self::Unanswered(text)
                 }
@@ -91,7 +95,10 @@ impl Failure {
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy(..) | Self::Unanswered(_))
+        matches!(
+            self,
+            Self::Busy(..) | Self::Unanswered(_) | Self::Unreached(_)
+        )
     }
 
     /// Whether it is of who asks: rights or credentials that are not there, which may be so for a moment alone.
@@ -100,7 +107,7 @@ impl Failure {
         match self {
             Self::Refused(status) => status.code == 403,
             Self::Unauthorized(_) | Self::Hopeless(_) => true,
-            Self::Busy(..) | Self::Unanswered(_) => false,
+            Self::Busy(..) | Self::Unanswered(_) | Self::Unreached(_) => false,
         }
     }
 
@@ -134,12 +141,14 @@ impl Failure {
                     verdict: None,
                 }
             }
-            Self::Unanswered(problem) | Self::Hopeless(problem) => Error::Unreachable {
-                step,
-                object: object.to_owned(),
-                server: server.to_owned(),
-                problem,
-            },
+            Self::Unanswered(problem) | Self::Unreached(problem) | Self::Hopeless(problem) => {
+                Error::Unreachable {
+                    step,
+                    object: object.to_owned(),
+                    server: server.to_owned(),
+                    problem,
+                }
+            }
         }
     }
 }
@@ -150,7 +159,9 @@ impl std::fmt::Display for Failure {
             Self::Refused(status) | Self::Busy(status, _) | Self::Unauthorized(status) => {
                 write!(f, "{}: {}", status.code, readable(&status.message))
             }
-            Self::Unanswered(problem) | Self::Hopeless(problem) => f.write_str(problem),
+            Self::Unanswered(problem) | Self::Unreached(problem) | Self::Hopeless(problem) => {
+                f.write_str(problem)
+            }
         }
     }
 }
@@ -297,6 +308,20 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether a request was not sent, since there was no connection to send it on.
+fn has_no_connection(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut sources = std::iter::successors(Some(error), |error| error.source());
+    sources.any(|error| {
+        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return error.is_connect();
+        }
+        // Nothing but a connect is answered with it (connect(2) and send(2)).
+        error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
+}
+
 /// Faults of the set-up that look like faults of the line.
 fn is_hopeless(text: &str) -> bool {
     [
@@ -363,3 +388,6 @@ fn hint(status: &Status) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -227,8 +227,23 @@ impl Clock {
         self.waiting.as_ref().or(self.told_by_events.as_ref())
     }
 
-    /// The next limit and when it is passed.
+    /// What is next: a limit, or the time to look why a pod with a node says nothing.
     pub(super) fn next(&self) -> Option<(Instant, Expired)> {
+        let is_starting = self
+            .running
+            .or(self.gated)
+            .or(self.ended)
+            .or(self.going)
+            .is_none();
+        let look = self
+            .next_look
+            .filter(|_| is_starting && self.waiting.is_none())
+            .map(|at| (at, Expired::Silence));
+        first([self.limit(), look])
+    }
+
+    /// The next limit, which ends the run where nothing else is heard, and when it is passed.
+    pub(super) fn limit(&self) -> Option<(Instant, Expired)> {
         if let Some(ended) = self.ended {
             return Some((ended + SETTLING, Expired::Settling));
         }
@@ -245,10 +260,7 @@ impl Clock {
                 .timeout
                 .map(|timeout| timeout.saturating_sub(self.ran_before));
             let run = left.map(|left| (running + left, Expired::Run));
-            return [run, patience]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(at, _)| *at);
+            return first([run, patience]);
         }
         if self.gated.is_some() {
             return None;
@@ -256,14 +268,7 @@ impl Clock {
         let start = self
             .start_timeout
             .map(|limit| (self.created + self.gated_before + limit, Expired::Start));
-        let look = self
-            .next_look
-            .filter(|_| self.waiting.is_none())
-            .map(|at| (at, Expired::Silence));
-        [start, patience, look]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at)
+        first([start, patience])
     }
 
     /// The verdict on a pod that did not start in time.
@@ -284,6 +289,11 @@ impl Clock {
             ),
         }
     }
+}
+
+/// The first of two that passes; of two at once the one that is named first.
+fn first(limits: [Option<(Instant, Expired)>; 2]) -> Option<(Instant, Expired)> {
+    limits.into_iter().flatten().min_by_key(|(at, _)| *at)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::adopt::Marked;
-use super::clock::Expired;
 use super::observe::LAST_LOOK;
 use super::{Place, Run};
 use crate::cluster::reading::read_pod;
@@ -127,11 +126,9 @@ impl Run {
 
     /// Resolves when a limit passes that ends the run; where one has, after the time that a look would have.
     async fn limit(&self) {
-        match self.clock.next() {
-            Some((at, expired)) if expired != Expired::Silence => {
-                sleep_until(at.max(Instant::now() + LAST_LOOK)).await;
-            }
-            _ => std::future::pending().await,
+        match self.clock.limit() {
+            Some((at, _)) => sleep_until(at.max(Instant::now() + LAST_LOOK)).await,
+            None => std::future::pending().await,
         }
     }
 

@@ -23,6 +23,8 @@ impl Run {
         let delete = delete_as_read(client, &self.namespace, &last, AT_ONCE);
         let look = match within(patience, delete).await {
             Ok(()) => Look::Goes,
+            // It has not been told to go: who deletes it now is somebody else.
+            Err(failure @ Failure::Unreached(_)) => return Look::Unanswered(failure),
             Err(failure @ Failure::Unanswered(_)) => Look::Unanswered(failure),
             // It has changed or is gone, and that was not us; or all is forbidden.
             Err(_) => {

@@ -91,6 +91,58 @@ async fn a_detach_while_the_server_is_away_holds_up_no_limit() {
     check(&schedule).await;
 }
 
+/// Seed 1870.
+#[tokio::test(start_paused = true)]
+async fn a_detach_while_the_server_is_away_holds_up_no_limit_of_a_pod_that_has_said_nothing() {
+    let mut schedule = schedule(vec![Rule::new(Fault::Refused).verb(Verb::Patch)]);
+    schedule.lives[0][0].starts = Duration::from_secs(12);
+    let at = Moment::After(Duration::from_secs(5));
+    schedule.interruptions = vec![Interruption::Detach(at, Duration::from_secs(13))];
+    schedule.restarts.push(Restart {
+        at: Duration::from_secs(10),
+        history: History::Kept,
+        downtime: Duration::from_secs(65),
+    });
+    schedule.is_severe = true;
+    check(&schedule).await;
+}
+
+/// Seeds 5220, 6273 and 9178: what was asked of a server that was away has stopped nothing.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_somebody_deletes_while_the_server_is_away_was_not_stopped_for_its_time() {
+    let mut schedule = schedule(Vec::new());
+    let of = |fate| Life {
+        fate,
+        ..schedule.lives[0][0].clone()
+    };
+    schedule.lives = vec![vec![of(Fate::IsDeletedBySomeone), of(Fate::Succeeds)]];
+    schedule.restarts.push(Restart {
+        at: Duration::from_secs(15),
+        history: History::Lost,
+        downtime: Duration::from_secs(56),
+    });
+    check(&schedule).await;
+}
+
+/// Seed 2159.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_pod_that_may_still_run_ends_the_run_with_a_lost_node() {
+    let mut schedule = schedule(vec![Rule::new(Fault::BadGateway).verb(Verb::Get).skip(2)]);
+    let of = |fate| Life {
+        fate,
+        ..schedule.lives[0][0].clone()
+    };
+    schedule.lives = vec![vec![of(Fate::IsDeletedBySomeone), of(Fate::Succeeds)]];
+    // The second attempt is there, and the process dies.
+    schedule.kill = Some(Kill {
+        at: Moment::After(Duration::from_secs(28)),
+        pause: Duration::from_secs(3),
+        adopt: false,
+    });
+    schedule.is_severe = true;
+    check(&schedule).await;
+}
+
 /// Seeds 4433 and 5183.
 #[tokio::test(start_paused = true)]
 async fn a_leftover_whose_delete_is_not_answered_makes_way_all_the_same() {

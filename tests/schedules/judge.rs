@@ -33,6 +33,7 @@ pub fn judge(run: &Run, schedule: &Schedule, interruption: Interruption) -> Resu
     match outcome {
         Ok(outcome) => judge_outcome(life, outcome)?,
         Err(Error::Cancelled { .. }) if is_cancelled(last, interruption) => {}
+        Err(error) if schedule.is_severe && is_held_up(last, error) => {}
         Err(Error::Lost { .. }) if attempt + 1 < run.lives.len() => {
             return Err(format!("{:?} is not tried again", life.fate));
         }
@@ -70,6 +71,13 @@ fn waits_for_the_next_run(run: &Run) -> bool {
 
 fn is_cancelled(leg: &Leg, interruption: Interruption) -> bool {
     matches!(interruption, Interruption::Cancel(_)) && leg.interrupted.is_some()
+}
+
+/// Whether nobody could tell the run that an earlier one's pod had stopped: it may run still, and no other may then.
+fn is_held_up(leg: &Leg, error: &Error) -> bool {
+    let stops = |line: &str| line.contains("stopping the pod of another attempt");
+    let lost = matches!(error, Error::Lost { verdict, .. } if verdict.cause == Cause::NodeLost);
+    lost && leg.steps.iter().any(|(_, line)| stops(line))
 }
 
 /// A run that is cancelled ends soon.
