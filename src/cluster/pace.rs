@@ -36,6 +36,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct Pace {
     creates: Semaphore,
+    /// The line of the creates that wait for their moment: the first to come goes first, and who was refused is behind the others.
+    line: Semaphore,
     logs: Semaphore,
     others: Semaphore,
     bucket: Mutex<Bucket>,
@@ -57,6 +59,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             creates: Semaphore::new(AT_ONCE),
+            line: Semaphore::new(1),
             logs: Semaphore::new(AT_ONCE),
             others: Semaphore::new(AT_ONCE),
             bucket: Mutex::default(),
@@ -69,6 +72,8 @@ impl Pace {
     /// Waits until a create may be sent; it has been answered when the permit is dropped.
     pub async fn create(&self) -> Option<SemaphorePermit<'_>> {
         let permit = self.turn(&self.creates).await;
+        // Never closed.
+        let _first = self.line.acquire().await.ok();
         while let Some(at) = self.take_moment() {
             sleep_until(at).await;
         }
@@ -105,7 +110,7 @@ impl Pace {
     }
 
     /// Whether the server has answered any request lately.
-    pub fn is_answering(&self) -> bool {
+    fn is_answering(&self) -> bool {
         locked(&self.answered).is_some_and(|at| at.elapsed() < SILENCE)
     }
 

@@ -50,8 +50,8 @@ pub struct Subscription {
     unsure: bool,
     /// The uid of the pod that is waited for, once it is known.
     uid: Option<Arc<str>>,
-    /// The watch shows it no longer, and this was its last state: it is gone, or has lost the label that the watch goes by.
-    vanished: Option<Arc<PodView>>,
+    /// The watch shows it no longer since then, and this was its last state: it is gone, or has lost the label that the watch goes by.
+    vanished: Option<(Arc<PodView>, Instant)>,
     /// The watch may not tell of the pod at all.
     reads: bool,
     began: Instant,
@@ -142,7 +142,7 @@ impl Subscription {
                         Told::Gone(pod) if self.uid.as_ref().is_some_and(|uid| **uid != *pod.uid()) => {
                             return self.heard(News::Gone(Some(pod)));
                         }
-                        Told::Gone(pod) => self.vanished = Some(pod),
+                        Told::Gone(pod) => self.vanished = Some((pod, Instant::now())),
                         Told::Nothing => {}
                         Told::Unlisted => self.unsure = true,
                     }
@@ -179,21 +179,21 @@ impl Subscription {
 
     /// Finds out what became of a pod that the watch no longer shows; `None` where that is not answered yet.
     async fn confirm(&mut self) -> Option<News> {
+        let (last, since) = self.vanished.clone()?;
+        let goes = last.metadata.deletion_timestamp.is_some();
+        if goes && since.elapsed() >= READ {
+            // Nobody answers, and it was told to go: it is not only without its label.
+            self.vanished = None;
+            return Some(News::Gone(Some(last)));
+        }
         let news = match self.read(READ).await {
-            Ok(News::Read(pod))
-                if self
-                    .vanished
-                    .as_ref()
-                    .is_some_and(|last| last.uid() == pod.uid()) =>
-            {
+            Ok(News::Read(pod)) if last.uid() == pod.uid() => {
                 // The watch will not tell of it any more.
                 self.reads = true;
                 News::Read(pod)
             }
             // Whoever may not read a pod has to believe the watch.
-            Ok(_) | Err(Failure::Refused(_) | Failure::Hopeless(_)) => {
-                News::Gone(self.vanished.clone())
-            }
+            Ok(_) | Err(Failure::Refused(_) | Failure::Hopeless(_)) => News::Gone(Some(last)),
             Err(_) => return None,
         };
         self.vanished = None;

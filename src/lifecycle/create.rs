@@ -73,16 +73,16 @@ impl Run {
                 &self.steps,
             );
         }
-        let mut unanswered = 0;
-        let created = self.create_or_adopt(&mut unanswered).await;
-        if created.is_err() && (unanswered > 0 || self.hold.taking.is_some()) {
+        let mut tries = Tries::default();
+        let created = self.create_or_adopt(&mut tries).await;
+        if created.is_err() && (tries.in_doubt || self.hold.taking.is_some()) {
             Box::pin(self.find_lost()).await;
         }
         created
     }
 
-    /// Repeats the create while that may help; tells how many of them were perhaps applied all the same.
-    async fn create_or_adopt(&mut self, unanswered: &mut u32) -> Result<Option<Arc<PodView>>> {
+    /// Repeats the create while that may help.
+    async fn create_or_adopt(&mut self, tries: &mut Tries) -> Result<Option<Arc<PodView>>> {
         let mut patience = Patience::new(OUTAGE);
         let mut granted = Duration::ZERO;
         let connection = Arc::clone(&self.connection);
@@ -95,7 +95,7 @@ impl Run {
             let turn = self.take_turn(&connection, &mut patience).await?;
             let generation = connection.generation();
             // Boxed, as is all that is seldom done here: a pod that waits for its turn holds no request.
-            let posted = Box::pin(self.post(*unanswered >= 2)).await;
+            let posted = Box::pin(self.post(tries.unanswered >= 2)).await;
             drop(turn);
             let failure = match posted {
                 Ok(created) => {
@@ -123,7 +123,7 @@ impl Run {
                 failure => failure,
             };
             self.note(&failure, connection.pace(), &mut patience, &mut granted);
-            *unanswered += u32::from(failure.is_transient());
+            tries.note(&failure);
             let failure = if may_be_there(&failure) {
                 let found = match Box::pin(self.look()).await {
                     Err(Error::Api { code: 403, .. }) if quota::is_used_up(&failure) => {
@@ -188,7 +188,7 @@ impl Run {
         };
         if asked.elapsed() >= LONG {
             self.clock.queue(asked);
-            if connection.pace().is_answering() {
+            if connection.pace().has_accepted(OUTAGE) {
                 *patience = Patience::new(OUTAGE);
             }
         }
@@ -333,6 +333,22 @@ impl Run {
             *verdict = Some(Box::new(Verdict::new(Phase::Pending, cause, text)));
         }
         error
+    }
+}
+
+/// The creates of a run that have failed.
+#[derive(Default)]
+struct Tries {
+    /// How many of them nobody has answered.
+    unanswered: u32,
+    /// Whether one of them was perhaps applied all the same.
+    in_doubt: bool,
+}
+
+impl Tries {
+    fn note(&mut self, failure: &Failure) {
+        self.unanswered += u32::from(matches!(failure, Failure::Unanswered(_)));
+        self.in_doubt |= matches!(failure, Failure::Unanswered(_) | Failure::Busy(..));
     }
 }
 

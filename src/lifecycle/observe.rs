@@ -134,7 +134,10 @@ impl Run {
             if let Some(end) = end {
                 return Ok(self.explained(end));
             }
-            unanswered = None;
+            // A watch that tells the same once more has not said that the limit has not passed.
+            if self.clock.next() != limit {
+                unanswered = None;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! How fast pods are created, and that requests which hang hold up no other. Under paused time.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,13 +9,14 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
 use futures::future::join_all;
+use http_body_util::BodyExt as _;
 use kubegrader::cause::Cause;
 use kubegrader::cluster::Cluster;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -164,6 +166,47 @@ fn busy(embedded: &EmbeddedCluster, refused: &Arc<AtomicUsize>) -> Cluster {
         }
     });
     Cluster::with_service(service)
+}
+
+/// A server that refuses every create, and whose each it was.
+fn refusing(embedded: &EmbeddedCluster, asked: &Arc<Mutex<BTreeMap<String, usize>>>) -> Cluster {
+    let (router, asked) = (embedded.router(), Arc::clone(asked));
+    Cluster::with_service(tower::service_fn(move |request: Sent| {
+        let (router, asked) = (router.clone(), Arc::clone(&asked));
+        async move {
+            if request.method() != Method::POST || !request.uri().path().ends_with("/pods") {
+                return router.oneshot(request.map(Body::new)).await;
+            }
+            let body = request.into_body().collect().await.expect("a body");
+            let pod: Value = serde_json::from_slice(&body.to_bytes()).expect("a pod");
+            let name = pod["metadata"]["name"].as_str().expect("a name").to_owned();
+            *asked.lock().unwrap().entry(name).or_default() += 1;
+            let answer = Response::builder().status(429).header("retry-after", "1");
+            let text = "Too many requests, please try again later.";
+            Ok(answer.body(Body::from(text)).unwrap())
+        }
+    }))
+}
+
+/// Seed 34986 of the schedules.
+#[tokio::test(start_paused = true)]
+async fn runs_whose_creates_are_refused_take_turns_and_end_when_none_is_accepted() {
+    let embedded = without_kubelet();
+    let asked = Arc::<Mutex<BTreeMap<String, usize>>>::default();
+    let cluster = refusing(&embedded, &asked);
+    let began = Instant::now();
+    let runs = (0..20).map(|n| run_pod(&cluster, format!("p{n}"), RunOptions::default()));
+    for ended in join_all(runs).await {
+        assert!(
+            matches!(ended, Err(Error::Api { code: 429, .. })),
+            "{ended:?}"
+        );
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let asked = asked.lock().unwrap();
+    let (least, most) = (asked.values().min(), asked.values().max());
+    assert!(most <= least.map(|least| least + 2).as_ref(), "{asked:?}");
 }
 
 /// Whether one more is taken in this second.

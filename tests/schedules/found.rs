@@ -124,9 +124,21 @@ async fn a_pod_that_somebody_deletes_while_the_server_is_away_was_not_stopped_fo
     check(&schedule).await;
 }
 
+/// Seeds 11978, 13262, 38108, 38432 and 39978.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_goes_and_that_the_watch_shows_no_longer_is_gone_where_no_read_is_answered() {
+    let mut schedule = schedule(vec![Rule::new(Fault::BadGateway).verb(Verb::Get)]);
+    let of = |fate| Life {
+        fate,
+        ..schedule.lives[0][0].clone()
+    };
+    schedule.lives = vec![vec![of(Fate::IsDeletedBySomeone), of(Fate::Succeeds)]];
+    check(&schedule).await;
+}
+
 /// Seed 2159.
 #[tokio::test(start_paused = true)]
-async fn an_earlier_pod_that_may_still_run_ends_the_run_with_a_lost_node() {
+async fn an_earlier_pod_that_goes_makes_way_where_no_read_is_answered() {
     let mut schedule = schedule(vec![Rule::new(Fault::BadGateway).verb(Verb::Get).skip(2)]);
     let of = |fate| Life {
         fate,
@@ -139,8 +151,32 @@ async fn an_earlier_pod_that_may_still_run_ends_the_run_with_a_lost_node() {
         pause: Duration::from_secs(3),
         adopt: false,
     });
+    check(&schedule).await;
+}
+
+/// Seed 29001.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_again_and_again_lets_no_pod_wait_for_ever_that_cannot_be_read() {
+    let error = Fault::InternalError { retry_after: None };
+    let mut schedule = schedule(vec![
+        Rule::new(error).verb(Verb::Get),
+        Rule::new(Fault::Gone(Duration::from_secs(11))).verb(Verb::Watch),
+    ]);
+    schedule.lives[0][0].fate = Fate::HasAWrongImage;
     schedule.is_severe = true;
     check(&schedule).await;
+}
+
+/// Seed 32406.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_hangs_has_no_longer_time_since_others_were_refused() {
+    let down = Fault::Unavailable { retry_after: 1 };
+    let hangs = Fault::Latency(Duration::from_hours(1));
+    check(&schedule(vec![
+        Rule::new(down).verb(Verb::Create).times(3),
+        Rule::new(hangs).verb(Verb::Create).skip(3).times(1),
+    ]))
+    .await;
 }
 
 /// Seeds 4433 and 5183.

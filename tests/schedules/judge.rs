@@ -33,7 +33,6 @@ pub fn judge(run: &Run, schedule: &Schedule, interruption: Interruption) -> Resu
     match outcome {
         Ok(outcome) => judge_outcome(life, outcome)?,
         Err(Error::Cancelled { .. }) if is_cancelled(last, interruption) => {}
-        Err(error) if schedule.is_severe && is_held_up(last, error) => {}
         Err(Error::Lost { .. }) if attempt + 1 < run.lives.len() => {
             return Err(format!("{:?} is not tried again", life.fate));
         }
@@ -73,13 +72,6 @@ fn is_cancelled(leg: &Leg, interruption: Interruption) -> bool {
     matches!(interruption, Interruption::Cancel(_)) && leg.interrupted.is_some()
 }
 
-/// Whether nobody could tell the run that an earlier one's pod had stopped: it may run still, and no other may then.
-fn is_held_up(leg: &Leg, error: &Error) -> bool {
-    let stops = |line: &str| line.contains("stopping the pod of another attempt");
-    let lost = matches!(error, Error::Lost { verdict, .. } if verdict.cause == Cause::NodeLost);
-    lost && leg.steps.iter().any(|(_, line)| stops(line))
-}
-
 /// A run that is cancelled ends soon.
 fn judge_ending(leg: &Leg, interruption: Interruption) -> Result<(), String> {
     let Some((told, over)) = leg.interrupted.zip(leg.over) else {
@@ -116,6 +108,9 @@ fn judge_attempts(
     // Of a detached pod that somebody deletes nothing tells the next run which attempt it was.
     let is_detached = matches!(interruption, Interruption::Detach(..));
     let is_lost = is_detached && run.lives.iter().any(is_deleted);
+    // A watch that is silent unnoticed knows nothing of a later attempt that another process has made since
+    // (docs/reliability.md).
+    let is_unknown = is_detached && schedule.rules.iter().any(is_stalling);
     for (attempt, truths) in run.truths.iter().enumerate() {
         // Who deletes a pod before anybody could learn that its create was done leaves nothing to know it by.
         let is_unknowable = is_lost || is_deleted(&run.lives[attempt]);
@@ -124,7 +119,7 @@ fn judge_attempts(
                 .kill
                 .is_some_and(|kill| may_be_made_anew(&two[0], &two[1], kill))
         });
-        if again.count() > 0 && !is_unknowable {
+        if again.count() > 0 && !is_unknowable && !is_unknown {
             return Err(format!(
                 "{} pods were made for attempt {}",
                 truths.len(),
@@ -138,9 +133,7 @@ fn judge_attempts(
             return Err(format!("{fate:?} is tried again"));
         }
     }
-    if is_detached && schedule.rules.iter().any(is_stalling) {
-        // A watch that is silent unnoticed knows nothing of a later attempt that another process has made since
-        // (docs/reliability.md).
+    if is_unknown {
         return Ok(());
     }
     let all: Vec<&Truth> = run.truths.iter().flatten().collect();

@@ -82,10 +82,25 @@ pub struct Submitter {
 /// A process that has ended: whoever asks finds that the killed one has.
 static DEAD: LazyLock<Identity> = LazyLock::new(owners::dead);
 
+/// A connection of its own to the cluster, on which nothing is sent or heard any more when its process is killed.
+fn cluster(embedded: &EmbeddedCluster, killed: CancellationToken) -> Cluster {
+    let client = embedded.client("default");
+    Cluster::with_service(tower::service_fn(move |request: Request<Body>| {
+        let (client, killed) = (client.clone(), killed.clone());
+        async move {
+            tokio::select! {
+                biased;
+                () = killed.cancelled() => std::future::pending().await,
+                answer = client.send(request) => answer,
+            }
+        }
+    }))
+}
+
 impl Submitter {
     pub fn new(embedded: &EmbeddedCluster, adopt: bool) -> Self {
         Self {
-            cluster: Cluster::with_client(embedded.client("default"), "in-process"),
+            cluster: cluster(embedded, CancellationToken::new()),
             adopt,
             kill: None,
             killed: Signal::default(),
@@ -96,21 +111,9 @@ impl Submitter {
     pub fn mortal(embedded: &EmbeddedCluster, kill: Moment) -> Self {
         let killed = Signal::default();
         killed.arm(kill);
-        let (client, token) = (embedded.client("default"), killed.token.clone());
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let (client, token) = (client.clone(), token.clone());
-            async move {
-                tokio::select! {
-                    biased;
-                    () = token.cancelled() => std::future::pending().await,
-                    answer = client.send(request) => answer,
-                }
-            }
-        });
-        let client = kube::Client::new(service, "default");
         let dead = Process::elsewhere(Some(DEAD.clone()));
         Self {
-            cluster: Cluster::with_client(client, "in-process").owned_by(dead),
+            cluster: cluster(embedded, killed.token.clone()).owned_by(dead),
             adopt: true,
             kill: Some(kill),
             killed,
