@@ -455,6 +455,7 @@ async fn a_pod_whose_node_is_found_silent_soon_after_its_limit_is_lost_and_one_t
                 condition("ContainersReady", "True")
             ]);
             played::set(&embedded, "p", &status).await;
+            sleep(Duration::from_secs(59)).await;
             is_told_to_go(&embedded, "p").await;
             sleep(Duration::from_secs(found)).await;
             if is_silent {
