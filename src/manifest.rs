@@ -189,6 +189,18 @@ impl Manifest {
     #[must_use]
     pub fn restarts(&self) -> bool {
         self.spec("restartPolicy").and_then(Value::as_str) != Some("Never")
+            || self.has_restart_rules()
+    }
+
+    /// Whether a container has a policy of its own ("Individual container restart policy and rules" in Kubernetes' documentation,
+    /// on by default from 1.35).
+    fn has_restart_rules(&self) -> bool {
+        let containers = self.spec("containers").and_then(Value::as_array);
+        let own = ["restartPolicy", "restartPolicyRules"];
+        containers
+            .into_iter()
+            .flatten()
+            .any(|container| own.iter().any(|key| !container[*key].is_null()))
     }
 
     fn spec(&self, key: &str) -> Option<&Value> {

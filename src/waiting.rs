@@ -193,10 +193,12 @@ fn waiting_cause(reason: &str, message: &str) -> Option<Cause> {
         "InvalidImageName" => Cause::InvalidImageName,
         "ImageInspectError" => Cause::ImageInspectError,
         "ErrImageNeverPull" => Cause::ErrImageNeverPull,
-        "CreateContainerConfigError" => Cause::CreateContainerConfigError,
-        "CreateContainerError" | "RunContainerError" if is_of_node(message) => {
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"
+            if is_of_node(message) =>
+        {
             Cause::RuntimeUnavailable
         }
+        "CreateContainerConfigError" => Cause::CreateContainerConfigError,
         "CreateContainerError" => Cause::CreateContainerError,
         "RunContainerError" | "StartError" => Cause::StartError,
         // No reason but the text of an error: the kubelet could not make out what the Pod names, such as a pull secret that is no

@@ -117,3 +117,20 @@ fn a_deadline_is_set_only_where_the_pod_has_none() {
         );
     }
 }
+
+/// "Individual container restart policy and rules" in Kubernetes' documentation, on by default from 1.35.
+#[test]
+fn a_container_with_a_restart_policy_of_its_own_may_be_started_again() {
+    let restarts = |more: Value| {
+        let mut container = json!({"name": "c", "image": "i:1"});
+        for (key, value) in more.as_object().unwrap() {
+            container[key] = value.clone();
+        }
+        let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [container]}});
+        Manifest::new(pod).unwrap().restarts()
+    };
+    assert!(!restarts(json!({})));
+    assert!(restarts(json!({"restartPolicy": "OnFailure"})));
+    let rule = json!({"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}});
+    assert!(restarts(json!({"restartPolicyRules": [rule]})));
+}

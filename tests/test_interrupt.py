@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import kubegrader
 import pytest
 from child import Child
-from pods import names, script, until
+from pods import names, phase, script, until
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
@@ -72,6 +72,49 @@ def test_an_interpreter_that_exits_at_once_deletes_its_pods_first(
     code, _, err = child.ends()
     assert code == 0, err
     until(lambda: "left-at-exit" not in names(api, namespace))
+
+
+@pytest.mark.parametrize("seconds", [0.4, 3])
+def test_an_interpreter_exits_well_though_a_log_handler_is_slow(
+    kubeconfig: str, namespace: str, image: str, seconds: float
+) -> None:
+    code = f"""
+    import logging
+
+    class Slow(logging.Handler):
+        def emit(self, record):
+            time.sleep({seconds})
+
+    logger = logging.getLogger("kubegrader")
+    logger.setLevel("INFO")
+    logger.addHandler(Slow())
+    print(cluster.run(pod("true")).phase, flush=True)
+    """
+    name = f"slow-log-{seconds}".replace(".", "-")
+    child = Child(code, kubeconfig, namespace, image, name)
+    code, out, err = child.ends()
+    assert (code, out, err) == (0, "Succeeded", "")
+
+
+def test_an_interpreter_exits_well_though_an_attempt_is_still_prepared(
+    kubeconfig: str, namespace: str, image: str, api: CoreV1Api
+) -> None:
+    code = """
+    def prepare(attempt):
+        print("prepares", attempt, flush=True)
+        while True:
+            time.sleep(0.01)
+
+    run = cluster.submit(pod("sleep 600"), max_attempts=2, before_attempt=prepare)
+    sys.stdin.readline()
+    """
+    child = Child(code, kubeconfig, namespace, image, "prepared-at-exit")
+    until(lambda: phase(api, namespace, "prepared-at-exit") == "Running")
+    api.delete_namespaced_pod("prepared-at-exit", namespace, grace_period_seconds=0)
+    assert child.process.stdout is not None
+    assert child.process.stdout.readline() == "prepares 2\n"
+    code, _, err = child.ends()
+    assert code == 0, err
 
 
 def test_a_child_of_celerys_pool_deletes_its_pods_before_it_ends(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import ChainMap
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NoReturn
 
 import kubegrader
 import pytest
 from kubernetes.client import V1Container, V1ObjectMeta, V1Pod, V1PodSpec
-from pods import names, script, until
+from pods import names, phase, script, until
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
@@ -191,6 +193,79 @@ def test_a_run_can_be_cancelled_from_another_thread(
     with pytest.raises(kubegrader.RunCancelledError, match="cancelled; no pod is left behind"):
         run.wait()
     until(lambda: "cancel-run" not in names(api, namespace))
+
+
+def test_a_queueing_run_that_was_told_to_go_on_is_not_detached_later(
+    kubeconfig: str, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace, max_pods=1)
+    first = cluster.submit(script(image, "sleep 3", "before-detach"))
+    until(lambda: "before-detach" in names(api, namespace))
+    second = cluster.submit(script(image, "true", "detach-queued"), submission="detach-queued")
+    until(lambda: second.queue_position == 1)
+    assert not second.detach(0.5)
+    assert first.wait().phase == "Succeeded"
+    assert second.wait().phase == "Succeeded"
+    assert "detach-queued" not in names(api, namespace)
+
+
+def test_a_detach_can_be_asked_for_again(
+    kubeconfig: str, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    cluster = kubegrader.Cluster(kubeconfig=kubeconfig, namespace=namespace, max_pods=1)
+    first = cluster.submit(script(image, "sleep 600", "before-again"))
+    until(lambda: "before-again" in names(api, namespace))
+    second = cluster.submit(script(image, "sleep 600", "detach-again"), submission="detach-again")
+    assert not second.detach(0)
+    assert first.cancel()
+    until(lambda: "detach-again" in names(api, namespace))
+    assert second.detach()
+    with pytest.raises(kubegrader.RunDetachedError):
+        second.wait()
+    api.delete_namespaced_pod("detach-again", namespace, grace_period_seconds=0)
+    until(lambda: "detach-again" not in names(api, namespace))
+
+
+def test_an_async_function_prepares_no_attempt(cluster: kubegrader.Cluster, image: str) -> None:
+    async def prepare(_attempt: int) -> None: ...
+
+    with pytest.raises(TypeError, match="before_attempt must be no async function"):
+        cluster.submit(script(image, "true"), max_attempts=2, before_attempt=prepare)
+
+
+def test_a_preparation_that_gives_a_coroutine_fails_the_run(
+    cluster: kubegrader.Cluster, api: CoreV1Api, namespace: str, image: str
+) -> None:
+    async def prepare(_attempt: int) -> None: ...
+
+    run = cluster.submit(
+        script(image, "sleep 600", "hidden-coroutine"),
+        max_attempts=2,
+        before_attempt=[prepare].pop().__call__,
+    )
+    until(lambda: phase(api, namespace, "hidden-coroutine") == "Running")
+    api.delete_namespaced_pod("hidden-coroutine", namespace, grace_period_seconds=0)
+    with pytest.raises(kubegrader.KubegraderError, match="gave a coroutine"):
+        run.wait()
+
+
+def test_a_mapping_that_is_no_dict_is_a_pod_too(cluster: kubegrader.Cluster, image: str) -> None:
+    pod = MappingProxyType(script(image, "true"))
+    assert cluster.run(ChainMap({}, pod)).phase == "Succeeded"
+
+
+def test_what_a_signals_handler_raises_while_a_pod_is_read_is_no_fault_of_the_pod(
+    cluster: kubegrader.Cluster,
+) -> None:
+    class SoftTimeLimitExceeded(Exception):  # noqa: N818  # celery's name
+        pass
+
+    class Interrupted(dict[str, object]):
+        def items(self) -> NoReturn:
+            raise SoftTimeLimitExceeded
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        cluster.submit({"metadata": Interrupted(name="p")})
 
 
 def test_a_run_that_nobody_holds_is_cancelled(

@@ -11,8 +11,10 @@ __all__ = [
     "Cluster",
     "EmbeddedCluster",
     "Faults",
+    "LogLines",
     "Outcome",
     "PodRun",
+    "Prepared",
     "Reaped",
     "Timings",
     "Verdict",
@@ -248,7 +250,7 @@ class PodRun:
 
         True when it is done. False when the run had ended, or goes on: because it names no
         submission, the pod's name was made of its `generateName`, the pod may not be marked, or
-        it took longer. Raises `ValueError` as `cancel` does.
+        there was no pod yet, or no answer, for so long. It can be asked for again. Raises `ValueError` as `cancel` does.
         """
 
     def _ring(self, bell: Bell, token: int) -> None: ...
@@ -263,6 +265,23 @@ class Bell:
 
     def take(self, limit: int) -> list[int]:
         """Give the tokens of at most `limit` of them."""
+
+@final
+class LogLines:
+    """The lines that are to be logged, for the thread that writes them."""
+
+    def take(self) -> list[tuple[Logger | LoggerAdapter[Any] | None, int, str]]:
+        """Wait for lines, and give them with their levels, and with loggers of their own.
+
+        It never returns when the interpreter exits.
+        """
+
+@final
+class Prepared:
+    """Where it is told how the preparation of an attempt went."""
+
+    def tell(self, error: BaseException | None = None) -> None:
+        """Tell what was raised; None: nothing."""
 
 @final
 class Reaped:

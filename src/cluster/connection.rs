@@ -40,8 +40,12 @@ pub struct Connection {
 enum Turn {
     /// None.
     None,
-    /// All but logs and creates.
+    /// All that have none of their own.
     Other,
+    /// Deletes of what has ended.
+    Delete,
+    /// What a limit that has passed waits for.
+    Urgent,
     /// Logs; it may take so long, if it begins in time.
     Log(Duration),
 }
@@ -193,6 +197,36 @@ impl Connection {
         self.repeat(limit, Turn::Other, request).await
     }
 
+    /// The same for a delete of what has ended, which nobody waits for long.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub(crate) async fn ask_to_delete<T, F>(
+        &self,
+        limit: Duration,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.repeat(limit, Turn::Delete, request).await
+    }
+
+    /// The same for what a limit that has passed waits for.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub(crate) async fn ask_urgently<T, F>(
+        &self,
+        limit: Duration,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.repeat(limit, Turn::Urgent, request).await
+    }
+
     /// The same, past all that wait for their turn: of few requests, and in time.
     ///
     /// # Errors
@@ -239,6 +273,8 @@ impl Connection {
             let (place, longest) = match turn {
                 Turn::None => (None, Duration::ZERO),
                 Turn::Other => (self.pace.other().await, Duration::ZERO),
+                Turn::Delete => (self.pace.delete().await, Duration::ZERO),
+                Turn::Urgent => (self.pace.urgent().await, Duration::ZERO),
                 Turn::Log(longest) => (self.pace.log().await, longest),
             };
             // A busy process's wait for its first turn is not the server's time.

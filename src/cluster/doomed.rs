@@ -106,7 +106,11 @@ impl Doomed {
                 }
             }
         };
-        connection.ask(limit, delete).await
+        if self.grace == 0 {
+            connection.ask_to_delete(limit, delete).await
+        } else {
+            connection.ask_urgently(limit, delete).await
+        }
     }
 
     /// Goes on trying until it is deleted, or the process ends, which waits for it a little; not where it is forbidden to delete it.

@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::locked;
 
-/// How many creates, how many logs, and how many other requests are under way at once. Each has a connection of its own over
-/// HTTP/1.1, and more of them than an API server works on at a time only wait there; a watch is none of them. Creates have their
-/// own, so that ten thousand of them hold back no delete, and so have logs: they come from the nodes, and the way there may hang
-/// while all else is answered.
+/// How many creates, logs, deletes, requests that a limit waits for, and others are under way at once, each. Each has a connection of its own over
+/// HTTP/1.1, and more of them than an API server works on at a time only wait there; a watch is none of them. Ten thousand creates
+/// hold back no delete, logs come from the nodes, and the way there may hang while all else is answered, and deletes may be slow where
+/// a webhook looks at them: no other pod's limit waits for that.
 const AT_ONCE: usize = 32;
 /// The time between two creates after the first refusal, and the longest.
 const FIRST_GAP: Duration = Duration::from_millis(10);
@@ -39,7 +39,10 @@ pub struct Pace {
     /// The line of the creates that wait for their moment: the first to come goes first, and who was refused is behind the others.
     line: Semaphore,
     logs: Semaphore,
+    deletes: Semaphore,
     others: Semaphore,
+    /// What a limit that has passed waits for.
+    urgent: Semaphore,
     bucket: Mutex<Bucket>,
     answered: Mutex<Option<Instant>>,
 }
@@ -51,6 +54,8 @@ struct Bucket {
     gap: Duration,
     /// Until when refusals are those of one and the same moment.
     refused_until: Option<Instant>,
+    /// The last pause that the server has asked for, and its end.
+    pause: Option<(Duration, Instant)>,
     /// When the last create was accepted.
     accepted: Option<Instant>,
 }
@@ -61,7 +66,9 @@ impl Default for Pace {
             creates: Semaphore::new(AT_ONCE),
             line: Semaphore::new(1),
             logs: Semaphore::new(AT_ONCE),
+            deletes: Semaphore::new(AT_ONCE),
             others: Semaphore::new(AT_ONCE),
+            urgent: Semaphore::new(AT_ONCE),
             bucket: Mutex::default(),
             answered: Mutex::default(),
         }
@@ -83,6 +90,16 @@ impl Pace {
     /// Waits until a log may be asked for.
     pub async fn log(&self) -> Option<SemaphorePermit<'_>> {
         self.turn(&self.logs).await
+    }
+
+    /// Waits until a delete may be sent.
+    pub async fn delete(&self) -> Option<SemaphorePermit<'_>> {
+        self.turn(&self.deletes).await
+    }
+
+    /// Waits until a request may be sent that a limit waits for.
+    pub async fn urgent(&self) -> Option<SemaphorePermit<'_>> {
+        self.turn(&self.urgent).await
     }
 
     /// Waits until another request may be sent.
@@ -131,13 +148,21 @@ impl Pace {
     pub fn busy(&self, retry_after: Option<Duration>) {
         let mut bucket = locked(&self.bucket);
         let now = Instant::now();
-        let until = now + retry_after.unwrap_or(USUAL_PAUSE).min(LONGEST_PAUSE);
+        let pause = retry_after.unwrap_or(USUAL_PAUSE).min(LONGEST_PAUSE);
+        let until = now + pause;
+        bucket.pause = Some((pause, until));
         bucket.next = bucket.next.max(Some(until));
         // Those that were sent together are refused together, which is one refusal.
         if bucket.refused_until.is_none_or(|until| until <= now) {
             bucket.gap = (bucket.gap * 2).clamp(FIRST_GAP, LONGEST_GAP);
             bucket.refused_until = Some(until);
         }
+    }
+
+    /// The pause that the server has asked all creates for, where it has not ended before `since`.
+    pub fn pause_since(&self, since: Instant) -> Option<Duration> {
+        let (pause, until) = locked(&self.bucket).pause?;
+        (until > since).then_some(pause)
     }
 
     /// Notes that a create was accepted.

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Api;
+use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::follow::{Follower, Stopped};
 use super::reading::read_pod;
-use super::retry::Failure;
+use super::retry::{Failure, within};
 use super::watch::{Sight, Told, Watch};
 use super::{Connection, locked};
 use crate::pod_view::PodView;
@@ -51,7 +51,7 @@ pub struct Subscription {
     /// The uid of the pod that is waited for, once it is known.
     uid: Option<Arc<str>>,
     /// The watch shows it no longer since then, and this was its last state: it is gone, or has lost the label that the watch goes by.
-    vanished: Option<(Arc<PodView>, Instant)>,
+    vanished: Option<Box<(Arc<PodView>, Instant)>>,
     /// The watch may not tell of the pod at all.
     reads: bool,
     began: Instant,
@@ -142,7 +142,7 @@ impl Subscription {
                         Told::Gone(pod) if self.uid.as_ref().is_some_and(|uid| **uid != *pod.uid()) => {
                             return self.heard(News::Gone(Some(pod)));
                         }
-                        Told::Gone(pod) => self.vanished = Some((pod, Instant::now())),
+                        Told::Gone(pod) => self.vanished = Some(Box::new((pod, Instant::now()))),
                         Told::Nothing => {}
                         Told::Unlisted => self.unsure = true,
                     }
@@ -179,7 +179,7 @@ impl Subscription {
 
     /// Finds out what became of a pod that the watch no longer shows; `None` where that is not answered yet.
     async fn confirm(&mut self) -> Option<News> {
-        let (last, since) = self.vanished.clone()?;
+        let (last, since) = *self.vanished.clone()?;
         let goes = last.metadata.deletion_timestamp.is_some();
         if goes && since.elapsed() >= READ {
             // Nobody answers, and it was told to go: it is not only without its label.
@@ -222,12 +222,23 @@ impl Subscription {
     /// # Errors
     /// The [`Failure`] of a read that was not answered; a pod that is not there is news and no failure.
     pub async fn read(&self, limit: Duration) -> Result<News, Failure> {
-        let read = |client| async move {
-            let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
-            let read = read_pod(&pods, &self.name).await?;
-            Ok(read.map_or(News::Gone(None), |pod| News::Read(Arc::new(pod))))
-        };
+        let read = |client| self.read_by(client);
         self.connection.ask(limit, read).await
+    }
+
+    /// The same where a limit has passed: before all that nobody waits for, and for no longer than that in all.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_now(&self, limit: Duration) -> Result<News, Failure> {
+        let read = |client| self.read_by(client);
+        within(limit, self.connection.ask_urgently(limit, read)).await
+    }
+
+    async fn read_by(&self, client: Client) -> Result<News, Failure> {
+        let pods: Api<PodView> = Api::namespaced(client, &self.namespace);
+        let read = read_pod(&pods, &self.name).await?;
+        Ok(read.map_or(News::Gone(None), |pod| News::Read(Arc::new(pod))))
     }
 }
 

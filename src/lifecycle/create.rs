@@ -92,7 +92,9 @@ impl Run {
             if self.cancel.is_cancelled() {
                 return Err(self.cancelled());
             }
-            let turn = self.take_turn(&connection, &mut patience).await?;
+            let turn = self
+                .take_turn(&connection, &mut patience, &mut granted)
+                .await?;
             let generation = connection.generation();
             // Boxed, as is all that is seldom done here: a pod that waits for its turn holds no request.
             let posted = Box::pin(self.post(tries.unanswered >= 2)).await;
@@ -120,7 +122,12 @@ impl Run {
                     self.steps.warn(&error.to_string());
                     Failure::Busy(status, None)
                 }
-                failure => failure,
+                failure => {
+                    // What was answered otherwise was believed: credentials that are refused later are others.
+                    reloaded &=
+                        matches!(failure, Failure::Unauthorized(_)) || failure.code().is_none();
+                    failure
+                }
             };
             self.note(&failure, connection.pace(), &mut patience, &mut granted);
             tries.note(&failure);
@@ -180,6 +187,7 @@ impl Run {
         &mut self,
         connection: &'a Connection,
         patience: &mut Patience,
+        granted: &mut Duration,
     ) -> Result<Option<SemaphorePermit<'a>>> {
         let asked = Instant::now();
         let turn = tokio::select! {
@@ -190,6 +198,11 @@ impl Run {
             self.clock.queue(asked);
             if connection.pace().has_accepted(OUTAGE) {
                 *patience = Patience::new(OUTAGE);
+            } else if let Some(pause) = connection.pace().pause_since(asked)
+                && *granted + pause <= GRANTED
+            {
+                // The server has asked another run for it, and this one has waited too.
+                *granted += patience.grant(pause);
             }
         }
         Ok(turn)
@@ -226,9 +239,10 @@ impl Run {
 
     /// Looks for the pod of a create that was given up: one that was applied after all is ours to delete.
     async fn find_lost(&mut self) {
-        let pods = self.connection.pods(&self.namespace);
         let mut patience = Patience::new(FINDING);
         loop {
+            let generation = self.connection.generation();
+            let pods = self.connection.pods(&self.namespace);
             let failure = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
                 Ok(Some(pod)) if matches!(self.whose(&pod), Whose::Ours) => {
                     return self.owns(&pod, "created after all");
@@ -239,6 +253,10 @@ impl Run {
                 Ok(_) => return,
                 // Perhaps by a server that has just begun and knows no Roles yet.
                 Err(Failure::Refused(status)) if status.code == 403 => Failure::Busy(status, None),
+                Err(Failure::Unauthorized(status)) => {
+                    let _ = self.connection.renew(generation).await;
+                    Failure::Busy(status, None)
+                }
                 Err(failure) => failure,
             };
             if let Err(failure) = patience.wait(failure).await {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kube::Api;
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -34,8 +35,16 @@ pub struct Stop {
 pub struct Detach {
     /// Cancelled to ask for it.
     pub asked: CancellationToken,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     /// Set by a run that cannot leave its pod, and goes on.
-    pub refused: Arc<AtomicBool>,
+    is_refused: AtomicBool,
+    /// Set while it is no longer asked for: who asked was told that the run goes on.
+    is_withdrawn: AtomicBool,
+    again: Notify,
 }
 
 impl From<CancellationToken> for Stop {
@@ -49,12 +58,43 @@ impl From<CancellationToken> for Stop {
 }
 
 impl Detach {
-    /// Resolves when it is asked for, unless it was refused.
+    /// Asks for it, be it once more.
+    pub fn ask(&self) {
+        self.state.is_withdrawn.store(false, Ordering::SeqCst);
+        self.asked.cancel();
+        self.state.again.notify_waiters();
+    }
+
+    /// Asks for it no longer.
+    pub fn withdraw(&self) {
+        self.state.is_withdrawn.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the run cannot leave its pod, and goes on.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.state.is_refused.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when it is asked for, unless it was refused or withdrawn.
     pub(super) async fn asked(&self) {
-        if self.refused.load(Ordering::SeqCst) {
+        if self.is_refused() {
             std::future::pending::<()>().await;
-        } else {
-            self.asked.cancelled().await;
+        }
+        self.asked.cancelled().await;
+        if self.state.is_withdrawn.load(Ordering::SeqCst) {
+            // Boxed, since a pod that is waited for holds this future.
+            Box::pin(self.asked_again()).await;
+        }
+    }
+
+    async fn asked_again(&self) {
+        loop {
+            let again = self.state.again.notified();
+            if !self.state.is_withdrawn.load(Ordering::SeqCst) {
+                return;
+            }
+            again.await;
         }
     }
 }
@@ -135,7 +175,7 @@ impl Run {
     fn stays(&self, problem: &str) -> Option<Error> {
         self.steps
             .warn(&format!("the pod is not detached: {problem}"));
-        self.detach.refused.store(true, Ordering::SeqCst);
+        self.detach.state.is_refused.store(true, Ordering::SeqCst);
         None
     }
 }

@@ -232,6 +232,7 @@ impl Run {
         if let Some(uid) = self.options.uid.clone() {
             self.follow(&uid);
         } else {
+            Box::pin(self.check_others(&news)).await?;
             if let Some(pod) = Box::pin(self.create()).await?
                 && let Some(end) = self.see(pod)
             {

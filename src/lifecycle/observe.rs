@@ -164,7 +164,7 @@ impl Run {
         let pod = async {
             match expired {
                 Expired::Silence => None,
-                _ => Some(news.read(patience).await),
+                _ => Some(news.read_now(patience).await),
             }
         };
         let (told, events) = tokio::join!(pod, events);
@@ -178,7 +178,7 @@ impl Run {
     }
 
     pub(super) async fn look_at_pod(&mut self, news: &Subscription, patience: Duration) -> Look {
-        let told = news.read(patience).await;
+        let told = news.read_now(patience).await;
         self.take_look(told)
     }
 

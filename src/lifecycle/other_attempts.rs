@@ -115,6 +115,31 @@ impl Run {
         Ok(found)
     }
 
+    /// Looks once more before a pod is made, as far as the watch knows: while this run paused or queued, another run of the
+    /// submission may have begun.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`](crate::Error::NameTaken).
+    pub(super) async fn check_others(&self, news: &Subscription) -> Result<()> {
+        let Some(submission) = self.options.submission.as_deref().map(label_value) else {
+            return Ok(());
+        };
+        if news.pods_of(&submission).is_none() {
+            return Ok(());
+        }
+        for (_, pod) in self.other_attempts(news, &submission).await? {
+            let is_over = pod.is_terminal() || pod.metadata.deletion_timestamp.is_some();
+            // One of this run's own that its dead node does not confirm to have ended is no run's any more.
+            let is_ours =
+                matches!(Holder::of(&pod), Holder::Process(id, _) if id == self.process.id());
+            if !is_over && (!is_ours || self.process.is_run(&pod)) {
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                return Err(self.taken_by(&format!("pod {name} of another run is at work")));
+            }
+        }
+        Ok(())
+    }
+
     /// The names that later attempts would have.
     fn later_names(&self) -> Vec<String> {
         let first = self.options.attempt;

@@ -6,7 +6,7 @@ use kube::Api;
 
 use super::{Run, finish};
 use crate::cluster::reading::read_pod;
-use crate::cluster::retry::{REQUEST_TIMEOUT, within};
+use crate::cluster::retry::{Failure, REQUEST_TIMEOUT, within};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
 use crate::pod_view::PodView;
@@ -36,9 +36,15 @@ pub(super) enum Found {
 impl Run {
     /// Reads the pod of our name after a create that was refused for it or for a quota, or never answered.
     pub(super) async fn look(&mut self) -> Result<Found> {
+        let generation = self.connection.generation();
         let pods: Api<PodView> = self.connection.pods(&self.namespace);
         let pod = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
             Ok(Some(pod)) => pod,
+            // The create that follows is refused for them too where they cannot be renewed.
+            Err(Failure::Unauthorized(_)) => {
+                let _ = Box::pin(self.connection.renew(generation)).await;
+                return Ok(Found::Nothing);
+            }
             // Gone again, or never made: the create may be repeated.
             Ok(None) => return Ok(Found::Nothing),
             Err(other) if other.is_transient() => return Ok(Found::Nothing),

@@ -104,6 +104,8 @@ fn cause_of_event(reason: &str, message: &str) -> Option<Cause> {
 /// Whether a mount failed by what the course set up: something that is named and is not there, or is of another kind.
 /// Anything else (no answer, an attach that is not done, a file server that is away) is the cluster's.
 fn is_set_up(message: &str) -> bool {
+    // Of a driver that is not on this node yet (kubernetes' `csi_client.go`), or whose socket is gone.
+    const OF_DRIVER: [&str; 3] = ["registered CSI drivers", "code = Unavailable", "dial unix"];
     const SET_UP: [&str; 6] = [
         "not found",
         "hostPath type check failed",
@@ -112,7 +114,8 @@ fn is_set_up(message: &str) -> bool {
         "is not a directory",
         "failed to prepare subPath",
     ];
-    SET_UP.iter().any(|sign| message.contains(sign))
+    let speaks_of = |signs: &[&str]| signs.iter().any(|sign| message.contains(sign));
+    speaks_of(&SET_UP) && !speaks_of(&OF_DRIVER)
 }
 
 #[cfg(test)]
@@ -172,6 +175,21 @@ mod tests {
             cause_of_event("FailedMount", missing),
             Some(Cause::FailedMount)
         );
+    }
+
+    #[test]
+    fn a_driver_that_is_not_on_the_node_yet_is_no_fault_of_what_the_course_named() {
+        for message in [
+            "MountVolume.MountDevice failed for volume \"data\" : kubernetes.io/csi: attacher.MountDevice failed to create \
+             newCsiDriverClient: driver name efs.csi.aws.com not found in the list of registered CSI drivers",
+            "MountVolume.SetUp failed for volume \"data\" : rpc error: code = Unavailable desc = connection error: desc = \
+             \"transport: Error while dialing: dial unix /var/lib/kubelet/plugins/nfs/csi.sock: connect: no such file or directory\"",
+        ] {
+            assert_eq!(
+                cause_of_event("FailedMount", message),
+                Some(Cause::VolumeUnavailable)
+            );
+        }
     }
 
     #[test]

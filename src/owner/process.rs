@@ -86,9 +86,12 @@ impl Process {
     /// Whether a run of this process is at work on a pod, or the caller of one is.
     #[must_use]
     pub fn runs(&self, pod: &PodView) -> bool {
-        if locked(&self.left).contains(pod.uid()) {
-            return true;
-        }
+        locked(&self.left).contains(pod.uid()) || self.is_run(pod)
+    }
+
+    /// Whether a run of this process is at work on a pod.
+    #[must_use]
+    pub(crate) fn is_run(&self, pod: &PodView) -> bool {
         let runs = locked(&self.runs);
         runs.contains(pod.uid()) || pod.label(labels::RUN).is_some_and(|run| runs.contains(run))
     }

@@ -147,6 +147,12 @@ impl PyCluster {
             let problem = "before_attempt must be a function that takes the number of an attempt";
             return Err(PyTypeError::new_err(problem));
         }
+        if let Some(prepare) = &before_attempt
+            && is_coroutine_function(prepare.bind(py))?
+        {
+            let problem = "before_attempt must be no async function: nobody awaits it";
+            return Err(PyTypeError::new_err(problem));
+        }
         let options = RunOptions {
             namespace,
             start_timeout: convert::seconds("start_timeout", start_timeout)?,
@@ -231,4 +237,12 @@ impl PyCluster {
             shown(self.options.namespace.clone()),
         )
     }
+}
+
+/// Whether calling it gives a coroutine.
+fn is_coroutine_function(function: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let inspect = function.py().import("inspect")?;
+    inspect
+        .call_method1("iscoroutinefunction", (function,))?
+        .is_truthy()
 }

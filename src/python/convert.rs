@@ -1,9 +1,11 @@
 //! Python objects to JSON values and back, through Python's own `json` module.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyArithmeticError, PyAttributeError, PyLookupError, PyRecursionError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyMapping, PyString};
+use pyo3::types::{IntoPyDict, PyDict, PyMapping, PyString};
 use serde_json::Value;
 
 use super::errors;
@@ -31,18 +33,30 @@ pub(super) fn pod(pod: &Bound<'_, PyAny>) -> PyResult<Value> {
 pub(super) fn value(data: &Bound<'_, PyAny>, field: &str) -> PyResult<Value> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = data.py();
-    let text = DUMPS
-        .import(py, "json", "dumps")?
-        .call1((data,))
-        .map_err(|error| {
-            errors::from(
-                py,
-                Error::InvalidPod {
-                    field: field.to_owned(),
-                    problem: format!("it holds something that is no plain data: {error}"),
-                },
-            )
-        })?;
+    let dumps = DUMPS.import(py, "json", "dumps")?;
+    let written = match dumps.call1((data,)) {
+        // A mapping that is no dict.
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => {
+            let how = [(
+                "default",
+                py.import("kubegrader.plain")?.getattr("as_dict")?,
+            )];
+            dumps.call((data,), Some(&how.into_py_dict(py)?))
+        }
+        written => written,
+    };
+    let text = written.map_err(|error| {
+        if !is_of_data(py, &error) {
+            return error;
+        }
+        errors::from(
+            py,
+            Error::InvalidPod {
+                field: field.to_owned(),
+                problem: format!("it holds something that is no plain data: {error}"),
+            },
+        )
+    })?;
     let text = text.cast_into::<PyString>()?;
     serde_json::from_str(text.to_str()?).map_err(|error| {
         errors::from(
@@ -53,6 +67,16 @@ pub(super) fn value(data: &Bound<'_, PyAny>, field: &str) -> PyResult<Value> {
             },
         )
     })
+}
+
+/// Whether it was raised for what was to be written. All else is of a signal's handler, which may raise anywhere.
+fn is_of_data(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyTypeError>(py)
+        || error.is_instance_of::<PyValueError>(py)
+        || error.is_instance_of::<PyRecursionError>(py)
+        || error.is_instance_of::<PyAttributeError>(py)
+        || error.is_instance_of::<PyLookupError>(py)
+        || error.is_instance_of::<PyArithmeticError>(py)
 }
 
 /// JSON as plain Python data.

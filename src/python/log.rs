@@ -4,7 +4,7 @@
 //! would wait for ever.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use log::Level;
@@ -17,88 +17,171 @@ use crate::signals;
 use crate::step::Steps;
 
 /// How long the interpreter's exit waits for the last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// How many lines are written at once; the event loop may have the GIL in between.
 const BATCH: usize = 32;
 
+/// A line with its level, and the logger of its own that it has.
+type Line = (Option<Arc<Py<PyAny>>>, Level, String);
+
 enum Message {
-    Line {
-        level: Level,
-        line: String,
-        logger: Option<Arc<Py<PyAny>>>,
-    },
+    Line(Line),
     /// The last message: nothing is written after it.
     End(Sender<()>),
 }
 
-/// The thread of this process, by process id. Locked with the GIL held and for no longer than a look, so that a fork
-/// never finds it locked; those who write have a sender of their own.
-static WRITER: Mutex<Option<(u32, Sender<Message>)>> = Mutex::new(None);
+/// The way back to Python of the thread that writes: it is closed when the interpreter exits.
+#[derive(Default)]
+struct Door {
+    state: Mutex<Passage>,
+    changed: Condvar,
+}
 
-/// The thread of this process, started if there is none; `None` where no thread can be had.
-fn writer(_py: Python<'_>) -> Option<Sender<Message>> {
-    let mut writer = locked(&WRITER);
+#[derive(Default)]
+struct Passage {
+    is_closed: bool,
+    /// The thread is on its way, and will have the GIL.
+    is_used: bool,
+}
+
+impl Door {
+    /// Begins to go back; never comes back where the door is closed.
+    fn pass(&self) {
+        let mut state = locked(&self.state);
+        if state.is_closed {
+            drop(state);
+            park();
+        }
+        state.is_used = true;
+    }
+
+    /// The thread has the GIL.
+    fn passed(&self) {
+        locked(&self.state).is_used = false;
+        self.changed.notify_all();
+    }
+
+    /// Lets nobody back any more, and waits for who is on the way.
+    fn close(&self) {
+        let mut state = locked(&self.state);
+        state.is_closed = true;
+        while state.is_used {
+            let waited = self.changed.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Ends with the process.
+fn park() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Where lines are sent in one process.
+struct Writer {
+    pid: u32,
+    lines: Sender<Message>,
+    door: Arc<Door>,
+}
+
+/// The one of this process. Locked with the GIL held and for no longer than a look, so that a fork never finds it locked; those
+/// who write have a sender of their own.
+static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
+
+/// The lines for the thread of this process, which is started if there is none; `None` where no thread can be had.
+fn writer(py: Python<'_>) -> Option<Sender<Message>> {
     let pid = std::process::id();
-    if let Some((known, sender)) = &*writer
-        && *known == pid
-    {
-        return Some(sender.clone());
+    let known = locked(&WRITER)
+        .as_ref()
+        .filter(|writer| writer.pid == pid)
+        .map(|writer| writer.lines.clone());
+    if known.is_some() {
+        return known;
     }
-    let (sender, receiver) = channel();
-    let write = move || {
-        signals::block();
-        while receiver.recv().is_ok_and(|first| write(first, &receiver)) {}
-    };
-    let thread = std::thread::Builder::new().name("kubegrader-log".to_owned());
-    thread.spawn(write).ok()?;
-    // A parent's sender belongs to a thread that this process does not have.
-    std::mem::forget(writer.replace((pid, sender.clone())));
-    Some(sender)
-}
-
-/// Writes a line, and those that have come in the meantime with it: the GIL is had once for all of them. False after the
-/// last.
-fn write(first: Message, more: &Receiver<Message>) -> bool {
-    let mut messages = std::iter::once(first).chain(more.try_iter().take(BATCH));
-    let mut last = None;
-    let mut lines = Vec::new();
-    for message in &mut messages {
-        match message {
-            Message::Line {
-                level,
-                line,
-                logger,
-            } => lines.push((level, line, logger)),
-            Message::End(done) => {
-                last = Some(done);
-                break;
-            }
-        }
-    }
-    // None: the interpreter is on its way out.
-    Python::try_attach(|py| {
-        for (level, line, logger) in lines {
-            if let Err(error) = write_line(py, level, &line, logger.as_deref()) {
-                error.write_unraisable(py, None);
-            }
-        }
+    let (lines, receiver) = channel();
+    let door = Arc::<Door>::default();
+    let inbox = Mutex::new(Inbox {
+        messages: receiver,
+        written: None,
     });
-    last.is_none()
+    let of_thread = PyLogLines {
+        inbox,
+        door: Arc::clone(&door),
+    };
+    let threads = py.import("kubegrader.own_thread").ok()?;
+    let began = threads.call_method1("write_log", (Py::new(py, of_thread).ok()?,));
+    began.ok()?;
+    let writer = Writer {
+        pid,
+        lines: lines.clone(),
+        door,
+    };
+    // A parent's sender belongs to a thread that this process does not have.
+    std::mem::forget(locked(&WRITER).replace(writer));
+    Some(lines)
 }
 
-fn write_line(
-    py: Python<'_>,
-    level: Level,
-    line: &str,
-    logger: Option<&Py<PyAny>>,
-) -> PyResult<()> {
-    let logger = match logger {
-        Some(logger) => logger.bind(py),
-        None => default_logger(py)?,
-    };
-    logger.call_method1(intern!(py, "log"), (number(level), "%s", line))?;
-    Ok(())
+/// What was sent to the thread that writes.
+struct Inbox {
+    messages: Receiver<Message>,
+    /// Told when the lines that were taken are written: they were the last.
+    written: Option<Sender<()>>,
+}
+
+impl Inbox {
+    /// Waits for lines, and takes those that have come in the meantime with them. Never comes back after the last.
+    fn take(&mut self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        while lines.is_empty() {
+            if let Some(written) = self.written.take() {
+                let _ = written.send(());
+                park();
+            }
+            let Ok(first) = self.messages.recv() else {
+                park()
+            };
+            let more = std::iter::once(first).chain(self.messages.try_iter().take(BATCH));
+            for message in more {
+                match message {
+                    Message::Line(line) => lines.push(line),
+                    Message::End(written) => {
+                        self.written = Some(written);
+                        break;
+                    }
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// The lines that are to be written, as `kubegrader.own_thread` uses it.
+#[pyclass(frozen, name = "LogLines", module = "kubegrader._core")]
+pub(super) struct PyLogLines {
+    /// Locked by the one thread that writes alone.
+    inbox: Mutex<Inbox>,
+    door: Arc<Door>,
+}
+
+#[pymethods]
+impl PyLogLines {
+    fn take<'py>(&self, py: Python<'py>) -> Vec<(Option<Bound<'py, PyAny>>, u8, String)> {
+        let lines = py.detach(|| {
+            signals::block();
+            let lines = locked(&self.inbox).take();
+            self.door.pass();
+            lines
+        });
+        self.door.passed();
+        let for_python = |(logger, level, line): Line| {
+            let logger = logger.map(|logger| logger.bind(py).clone());
+            (logger, number(level), line)
+        };
+        lines.into_iter().map(for_python).collect()
+    }
 }
 
 /// `logging`'s number of a level.
@@ -133,19 +216,22 @@ fn wants_info(py: Python<'_>, logger: Option<&Py<PyAny>>) -> PyResult<bool> {
         .is_truthy()
 }
 
-/// At the interpreter's exit: waits, for a moment at most, until all lines so far are written, and ends the thread. One
-/// that asked an exiting interpreter for the GIL would take the process down.
+/// At the interpreter's exit: waits, for a moment at most, until all lines so far are written, and lets the thread back to Python no
+/// more. One in the middle of a handler is ended as any daemon thread is.
 pub(super) fn end(py: Python<'_>) {
+    let pid = std::process::id();
     let known = locked(&WRITER)
         .as_ref()
-        .is_some_and(|(pid, _)| *pid == std::process::id());
-    let Some(writer) = known.then(|| writer(py)).flatten() else {
-        return;
-    };
-    let (done, written) = channel();
-    if writer.send(Message::End(done)).is_ok() {
-        py.detach(move || written.recv_timeout(LAST_LINES)).ok();
-    }
+        .filter(|writer| writer.pid == pid)
+        .map(|writer| (writer.lines.clone(), Arc::clone(&writer.door)));
+    let Some((lines, door)) = known else { return };
+    let (written, is_written) = channel();
+    py.detach(move || {
+        if lines.send(Message::End(written)).is_ok() {
+            let _ = is_written.recv_timeout(LAST_LINES);
+        }
+        door.close();
+    });
 }
 
 /// Steps that go to a Python logger, by default to `logging.getLogger("kubegrader")`. Whether it takes lines of level INFO
@@ -161,13 +247,8 @@ pub(super) fn steps(py: Python<'_>, logger: Option<Py<PyAny>>) -> Steps {
     let writer = writer(py);
     let sink = move |level, line: String| {
         if let Some(writer) = &writer {
-            let line = Message::Line {
-                level,
-                line,
-                logger: logger.clone(),
-            };
             // The thread ends only with the process.
-            let _ = writer.send(line);
+            let _ = writer.send(Message::Line((logger.clone(), level, line)));
         }
     };
     Steps::new(sink).from(least)

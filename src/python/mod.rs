@@ -25,6 +25,8 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use super::before_attempt::PyPrepared;
+    #[pymodule_export]
     use super::cluster::PyCluster;
     #[pymodule_export]
     use super::embedded::PyEmbeddedCluster;
@@ -34,6 +36,8 @@ mod _core {
     use super::faults::PyFaults;
     #[pymodule_export]
     use super::kept_log::kept_log;
+    #[pymodule_export]
+    use super::log::PyLogLines;
     #[pymodule_export]
     use super::outcome::{PyOutcome, PyTimings, PyVerdict};
     #[pymodule_export]

@@ -1,6 +1,5 @@
 //! A run that is under way: to be waited for by a thread or by an event loop, or to be cancelled.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -265,8 +264,10 @@ impl PyPodRun {
     fn detach(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         self.check_process()?;
         let limit = convert::time("timeout", timeout)?;
-        self.detach.asked.cancel();
-        self.wait_until(py, limit, || self.detach.refused.load(Ordering::SeqCst))?;
+        self.detach.ask();
+        self.wait_until(py, limit, || self.detach.is_refused())?;
+        // Where there is no pod yet, or no answer: who is told that the run goes on must not find it detached later.
+        self.detach.withdraw();
         let told = self.ending.told();
         Ok(told
             .is_some_and(|told| told.is_err_and(|error| matches!(*error, Error::Detached { .. }))))

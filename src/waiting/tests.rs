@@ -31,3 +31,31 @@ fn each_cause_has_a_patience_of_its_own() {
         );
     }
 }
+
+#[test]
+fn what_the_nodes_own_parts_cannot_do_is_no_fault_of_what_they_were_asked_for() {
+    for (reason, message, cause) in [
+        (
+            "CreateContainerConfigError",
+            "failed to sync secret cache: timed out waiting for the condition",
+            Cause::RuntimeUnavailable,
+        ),
+        (
+            "CreateContainerConfigError",
+            "secret \"token\" not found",
+            Cause::CreateContainerConfigError,
+        ),
+        (
+            "ErrImagePull",
+            "failed to prepare extraction snapshot: parent snapshot sha256:b does not exist: not found",
+            Cause::RegistryUnavailable,
+        ),
+        (
+            "CreateContainerError",
+            "failed to get sandbox container task: no running task found: task b not found: not found",
+            Cause::RuntimeUnavailable,
+        ),
+    ] {
+        assert_eq!(waiting_cause(reason, message), Some(cause), "{message}");
+    }
+}

@@ -1,6 +1,5 @@
 //! The pod of an earlier run of the same submission and attempt: who may take it, and who gets it.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -8,7 +7,7 @@ use axum::http::{Method, Request, header::CONTENT_TYPE};
 use kubegrader::cause::Cause;
 use kubegrader::embedded::EmbeddedCluster;
 use kubegrader::embedded::faults::{Fault, Rule, Verb};
-use kubegrader::lifecycle::{Detach, Stop};
+use kubegrader::lifecycle::Stop;
 use kubegrader::manifest::Manifest;
 use kubegrader::owner::Process;
 use kubegrader::reap::{Action, ReapOptions, reap};
@@ -476,9 +475,8 @@ async fn a_run_that_cannot_leave_its_pod_goes_on() {
         let running = run_pod(&cluster, options, &steps, stop.clone());
         let detaching = async {
             until(&embedded, |pod| pod["kind"] == "Pod").await;
-            let Detach { asked, refused } = &stop.detach;
-            asked.cancel();
-            while !refused.load(Ordering::SeqCst) {
+            stop.detach.ask();
+            while !stop.detach.is_refused() {
                 sleep(Duration::from_millis(10)).await;
             }
             succeed(&embedded).await;

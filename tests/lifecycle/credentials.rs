@@ -103,3 +103,32 @@ async fn a_token_that_stays_refused_is_told_with_what_to_do() {
         "creating pod default/p: Unauthorized (401): Unauthorized. Log in again, or give the service account a fresh token"
     );
 }
+
+#[tokio::test]
+async fn a_token_that_is_refused_twice_with_another_answer_in_between_is_read_anew_twice() {
+    let embedded = without_kubelet();
+    let folder = tempfile::tempdir().unwrap();
+    let server = embedded.serve(folder.path()).await.unwrap();
+    let create = |fault| Rule::new(fault).verb(Verb::Create).times(1);
+    let faults = embedded.faults();
+    faults.add(create(Fault::Unauthorized));
+    faults.add(create(Fault::InternalError { retry_after: None }));
+    faults.add(create(Fault::Unauthorized));
+    let cluster = cluster_of(server.kubeconfig.clone());
+    let (outcome, ()) = tokio::join!(run_pod(&cluster), play(embedded.clone()));
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+}
+
+#[tokio::test]
+async fn a_pod_whose_creates_answer_was_lost_is_found_though_the_look_for_it_is_refused_once() {
+    let embedded = without_kubelet();
+    let folder = tempfile::tempdir().unwrap();
+    let server = embedded.serve(folder.path()).await.unwrap();
+    let once = |fault, verb| Rule::new(fault).verb(verb).times(1);
+    embedded.faults().add(once(Fault::ResetAfter, Verb::Create));
+    embedded.faults().add(once(Fault::Unauthorized, Verb::Get));
+    let cluster = cluster_of(server.kubeconfig.clone());
+    let (outcome, ()) = tokio::join!(run_pod(&cluster), play(embedded.clone()));
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    assert_eq!(get(&embedded.router(), PODS).await.1["items"], json!([]));
+}

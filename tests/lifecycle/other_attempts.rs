@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::door::Door;
-use crate::support::owners::{alive, claim, dead, owned};
+use crate::support::owners::{alive, another, claim, dead, owned};
 use crate::support::played::{
     self, appears, changes_hands, goes, is_told_to_go, names, read, succeed, until,
 };
@@ -450,4 +450,35 @@ async fn beside_a_later_attempts_pod_that_may_not_be_read_just_now_no_other_is_m
     };
     let (outcome, ()) = tokio::join!(running, playing);
     assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_paused_before_its_next_attempt_makes_no_pod_beside_another_runs() {
+    let embedded = without_kubelet();
+    let first = Door::default().cluster(&embedded).owned_by(another());
+    let second = Door::default().cluster(&embedded).owned_by(another());
+    let prepared = Prepared::default();
+    let paused = run_pod(&first, options(false, &prepared));
+    let playing = async {
+        appears(&embedded, "p").await;
+        let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
+        played::set(&embedded, "p", &evicted).await;
+        until(&embedded, "p", |pod| pod["code"] == 404).await;
+        let other = run_pod(&second, options(false, &Prepared::default()));
+        let ending = async {
+            appears(&embedded, "p").await;
+            played::run(&embedded, "p").await;
+            // Longer than any pause before a second attempt.
+            sleep(Duration::from_secs(60)).await;
+            let beside = names(&embedded).await;
+            succeed(&embedded, "p").await;
+            beside
+        };
+        tokio::join!(other, ending)
+    };
+    let (ended, (other, beside)) = tokio::join!(paused, playing);
+    assert_eq!(beside, ["p"]);
+    assert_eq!(other.unwrap().verdict.cause, Cause::Completed);
+    assert!(matches!(ended, Err(Error::NameTaken { .. })), "{ended:?}");
+    assert_eq!(names(&embedded).await, [""; 0]);
 }

@@ -134,6 +134,90 @@ async fn logs_that_hang_while_all_else_is_answered_hold_up_no_limit_and_no_delet
     assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
+/// A webhook may look at the deletes of another namespace, and take its time.
+#[tokio::test(start_paused = true)]
+async fn deletes_that_are_slow_hold_up_no_other_pods_limit() {
+    let embedded = without_kubelet();
+    let router = embedded.router();
+    let cluster = Cluster::with_service(tower::service_fn(move |request: Sent| {
+        let router = router.clone();
+        async move {
+            let path = request.uri().path();
+            if request.method() == Method::DELETE && path.contains("/pods/slow-") {
+                sleep(Duration::from_secs(9)).await;
+            }
+            router.oneshot(request.map(Body::new)).await
+        }
+    }));
+    let none = RunOptions::default();
+    let slow = (0..160).map(|n| run_pod(&cluster, format!("slow-{n}"), none.clone()));
+    let limited = async {
+        for n in 0..160 {
+            let name = format!("slow-{n}");
+            appears(&embedded, &name).await;
+            succeed(&embedded, &name).await;
+        }
+        let options = RunOptions {
+            timeout: Some(Duration::from_secs(4)),
+            ..RunOptions::default()
+        };
+        let playing = async {
+            appears(&embedded, "p").await;
+            let running = status("Running", &json!({"running": {}}));
+            set(&embedded, "p", &running).await;
+            let began = Instant::now();
+            until(&embedded, "p", |pod| pod["code"] == 404).await;
+            began.elapsed()
+        };
+        tokio::join!(run_pod(&cluster, "p".to_owned(), options), playing)
+    };
+    let (ended, (outcome, took)) = tokio::join!(join_all(slow), limited);
+    assert_eq!(outcome.unwrap().verdict.cause, Cause::DeadlineExceeded);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    for outcome in ended {
+        assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    }
+}
+
+/// The server asks one run for a pause, and all wait.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_server_asked_another_run_for_is_no_outage() {
+    let embedded = without_kubelet();
+    let (router, asked) = (embedded.router(), Arc::new(AtomicUsize::new(0)));
+    let cluster = Cluster::with_service(tower::service_fn(move |request: Sent| {
+        let (router, asked) = (router.clone(), Arc::clone(&asked));
+        async move {
+            if request.method() != Method::POST || !request.uri().path().ends_with("/pods") {
+                return router.oneshot(request.map(Body::new)).await;
+            }
+            let answer = Response::builder();
+            let refusal = match asked.fetch_add(1, Ordering::SeqCst) {
+                0 => answer.status(429).header("retry-after", "32"),
+                // For a moment after it.
+                1..=20 => answer.status(500),
+                _ => return router.oneshot(request.map(Body::new)).await,
+            };
+            Ok(refusal.body(Body::from("not now")).unwrap())
+        }
+    }));
+    let first = run_pod(&cluster, "first".to_owned(), RunOptions::default());
+    let others = async {
+        sleep(Duration::from_secs(1)).await;
+        let runs = (0..20).map(|n| run_pod(&cluster, format!("p{n}"), RunOptions::default()));
+        join_all(runs).await
+    };
+    let playing = async {
+        for name in (0..20).map(|n| format!("p{n}")).chain(["first".to_owned()]) {
+            appears(&embedded, &name).await;
+            succeed(&embedded, &name).await;
+        }
+    };
+    let (first, others, ()) = tokio::join!(first, others, playing);
+    for outcome in others.into_iter().chain([first]) {
+        assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn creates_that_are_never_answered_are_given_up_however_many_there_are() {
     let embedded = without_kubelet();
