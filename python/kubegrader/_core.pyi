@@ -250,7 +250,8 @@ class PodRun:
 
         True when it is done. False when the run had ended, or goes on: because it names no
         submission, the pod's name was made of its `generateName`, the pod may not be marked, or
-        there was no pod yet, or no answer, for so long. It can be asked for again. Raises `ValueError` as `cancel` does.
+        there was no pod yet, or no answer, for so long. It can be asked for again. Raises
+        `ValueError` as `cancel` does.
         """
 
     def _ring(self, bell: Bell, token: int) -> None: ...

@@ -34,6 +34,7 @@ except ImportError as error:
 
 from . import (
     database,
+    failure,
     given,
     hooks,
     kept_log,
@@ -41,14 +42,18 @@ from . import (
     overrides,
     own_gradebook,
     planted,
+    pod_start,
     results,
+    started_pods,
     trait_notices,
     worker_start,
 )
-from ._core import build_pod, check_images, configured_image
+from ._core import build_pod, configured_image
+from .closed_folders import open_up
 from .cluster import shared_cluster
 from .executor_traits import ExecutorTraits
-from .explain import explain, explain_misconfigured
+from .explain import explain_misconfigured
+from .failure import SubmissionFailedError
 from .handed_in import HandedIn
 from .output_folder import OutputFolder, clean_up
 from .pod import GraderPod
@@ -62,14 +67,6 @@ if TYPE_CHECKING:
     from ._core import Outcome, RunOptions, Verdict
 
 __all__ = ["GraderPod", "KubeAutogradeExecutor", "SubmissionFailedError", "_get_image_name"]
-
-
-class SubmissionFailedError(RuntimeError):
-    """A submission has no grade; the text is what the student reads, `verdict` says the rest."""
-
-    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
-        super().__init__(message)
-        self.verdict = verdict
 
 
 class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
@@ -102,6 +99,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         self._awaited_pod: dict[str, Any] | None = None
         self._handed_in = HandedIn()
         self._output: OutputFolder | None = None
+        self._started = started_pods.StartedPods()
 
     def _record_misconfigured(self, submission: Any, error: Exception) -> None:
         from sqlalchemy.orm import Session  # grader-service's own
@@ -123,6 +121,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
         api = models.api(self.kubeconfig, self.kube_context)
         api.cluster, api.options = self._cluster(), self._run_options()
+        api.started = self._started
         return api
 
     @property
@@ -220,16 +219,11 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         return options
 
     def start_pod(self) -> GraderPod:
-        """Make the pod and begin to run it, in the background."""
-        pod = self._make_pod()
-        check_images(pod)
-        if overrides.is_overridden(self, "_run") and os.path.isdir(self.output_path):  # noqa: PTH112
-            # As with any other run, the folder is put back, be this the first of its pods or not.
-            try:
-                self._output = OutputFolder.of(self.output_path)
-            except OSError:  # what cannot be put back is not tried again
-                self._output = None
-        return GraderPod(pod, self._cluster(), self._run_options(), config=self.config)
+        """Make the pod and begin to run it, in the background.
+
+        For a subclass's own code it is there when this returns: see `pod_start`.
+        """
+        return pod_start.start(self)
 
     def _start_pod(self) -> GraderPod:
         return self.start_pod()
@@ -269,7 +263,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
 
         It reads files, as many as a student likes, and asks no database: any thread may do it.
         """
-        self._output = OutputFolder.of(output_path)
+        self._output = OutputFolder.if_restorable(output_path, self.log)
         self._handed_in = HandedIn.of(input_path, properties)
 
     def _folders(self) -> tuple[str, str, str | None]:
@@ -317,22 +311,6 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         if verdict.cause != "Completed":
             raise SubmissionFailedError(verdict.staff_text, verdict)
 
-    def _failure(self, error: Exception) -> tuple[SubmissionFailedError, Exception | None]:
-        """Note a failure where student and staff will read it; what to raise, and its cause."""
-        verdict = self.verdict = getattr(error, "verdict", None)
-        text = explain(error, verdict)
-        if INSTALLED.start_prepares:
-            # start() appends the exception's own text to what is there.
-            self.grading_logs = f"{self.grading_logs}\n\n" if self.grading_logs else ""
-        else:
-            self.grading_logs = "\n\n".join(part for part in (self.grading_logs, text) if part)
-        # Of a pod that ended, without what its container left to say: that is the student's, and
-        # start() would write it into the log as the cause of this exception.
-        is_of_pod = verdict is not None and str(error) == verdict.staff_text
-        told = verdict.log_text if verdict is not None and is_of_pod else error
-        self.log.error("Submission %s has no grade: %s", self.submission.id, told)
-        return SubmissionFailedError(text, verdict), None if is_of_pod else error
-
     async def _run_async(self) -> None:
         pod = None
         try:
@@ -349,11 +327,12 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
                 overrides.delete(self, pod)
-            failure, cause = self._failure(error)
-            raise failure from cause
+            raise failure.noted(self, error)  # noqa: B904  # it has its cause
         finally:
             if pod is not None:
                 overrides.delete_quietly(self, pod)
+            elif self._started:
+                await asyncio.to_thread(self._started.end)
             self._revive_session()
 
     def _run_sync(self) -> None:
@@ -371,11 +350,12 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         except Exception as error:  # noqa: BLE001  # it is raised, as another one
             if pod is not None:
                 overrides.delete(self, pod)
-            failure, cause = self._failure(error)
-            raise failure from cause
+            raise failure.noted(self, error)  # noqa: B904  # it has its cause
         finally:
             if pod is not None:
                 overrides.delete_quietly(self, pod)
+            else:
+                self._started.end()
             self._revive_session()
 
     def _revive_session(self) -> None:
@@ -387,29 +367,31 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         """Grade the submission, as the base class does, without a connection while it can."""
         database.give_back_connection(self.session, self.log)
         with self._lock() as lock:
-            output = self._begin(lock)
-            clean_up(output)
+            folders = self._begin(lock)
+            open_up(*folders)
+            clean_up(folders[1])
             try:
                 super().start()
             finally:
-                clean_up(output)
+                clean_up(folders[1])
 
     async def _start_async(self) -> None:
         """Grade the submission, as the base class does."""
         database.give_back_connection(self.session, self.log)
         async with self._lock() as lock:
-            output = self._begin(lock)
-            await asyncio.to_thread(clean_up, output)
+            folders = self._begin(lock)
+            await asyncio.to_thread(open_up, *folders)
+            await asyncio.to_thread(clean_up, folders[1])
             try:
                 await super().start()
             finally:
-                await asyncio.to_thread(clean_up, output)
+                await asyncio.to_thread(clean_up, folders[1])
 
     def _lock(self) -> SubmissionLock:
         return SubmissionLock(self.input_path, self.submission.id, self.log)
 
-    def _begin(self, lock: SubmissionLock) -> str:
-        """Do what has to be done when nobody else grades it; give the output folder's path.
+    def _begin(self, lock: SubmissionLock) -> tuple[str, str]:
+        """Do what has to be done when nobody else grades it; give both folders' paths.
 
         The base class closes the session at its end, and with it the submission's id is gone.
         """
@@ -419,12 +401,22 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         if lock.has_waited:  # for a grading that has changed the submission
             database.forget(self.session)
         self._guard_run()
-        return self.output_path
+        return self.input_path, self.output_path
+
+    def _cleanup(self) -> None:
+        """Remove the folders, as the base class does, whatever the pod has made of their rights."""
+        open_up(self.input_path, self.output_path)
+        super()._cleanup()
 
     def _guard_run(self) -> None:
         """Let a `_run` of a subclass's own, too, leave nothing that git runs."""
         if overrides.is_overridden(self, "_run"):
-            self._run = overrides.guarded(self._run, self._secure_output, self._revive_session)
+            self._run = overrides.guarded(self._run, self._secure_output, self._end_own_run)
+
+    def _end_own_run(self) -> None:
+        # An event loop waits for nothing.
+        self._started.end(0.0 if INSTALLED.is_async else started_pods.PATIENCE)
+        self._revive_session()
 
     start = _start_async if INSTALLED.is_async else _start_sync
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from .exceptions import KubegraderError
@@ -73,21 +73,44 @@ def remove(output_path: str) -> Removed:
 
 @contextmanager
 def _opened(folder: str, within: int | None = None) -> Iterator[int]:
-    """Open a folder, with all rights on it where they can be had: a notebook may take them away."""
+    opened = open_folder(folder, within)
     try:
-        opened = os.open(folder, _FOLDER, dir_fd=within)
-    except PermissionError:
-        mode = os.stat(folder, dir_fd=within, follow_symlinks=False).st_mode
-        os.chmod(folder, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=within)
-        opened = os.open(folder, _FOLDER, dir_fd=within)
-    try:
-        mode = stat.S_IMODE(os.fstat(opened).st_mode)
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            with suppress(PermissionError):  # somebody else's, whose group may have them
-                os.fchmod(opened, mode | stat.S_IRWXU)
         yield opened
     finally:
         os.close(opened)
+
+
+def open_folder(folder: str, within: int | None = None) -> int:
+    """Open a folder, with all rights on it where they can be had: a notebook may take them away.
+
+    A link in its place is not followed. Raises OSError.
+    """
+    try:
+        opened = os.open(folder, _FOLDER, dir_fd=within)
+    except PermissionError:
+        _let_in(folder, within)
+        opened = os.open(folder, _FOLDER, dir_fd=within)
+    mode = stat.S_IMODE(os.fstat(opened).st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        try:
+            os.fchmod(opened, mode | stat.S_IRWXU)
+        except PermissionError:  # somebody else's, whose group may have them
+            pass
+        except OSError:
+            os.close(opened)
+            raise
+    return opened
+
+
+def _let_in(folder: str, within: int | None) -> None:
+    """Take all rights on a folder that this user may not even read."""
+    known = os.open(folder, _FOLDER | os.O_PATH, dir_fd=within)
+    try:
+        mode = stat.S_IMODE(os.fstat(known).st_mode)
+        # By what was opened: by its name it could be a link by now. fchmod refuses O_PATH.
+        os.chmod(f"/proc/self/fd/{known}", mode | stat.S_IRWXU)  # noqa: PTH101
+    finally:
+        os.close(known)
 
 
 def _removed_from(folder: int) -> tuple[Removed, list[str]]:
@@ -99,7 +122,7 @@ def _removed_from(folder: int) -> tuple[Removed, list[str]]:
         if _is_taken(folder):
             raise FileExistsError(errno.EEXIST, "it is there again, so somebody writes on")
     inner = []
-    for entry in _entries(folder):
+    for entry in entries(folder):
         if entry.name.casefold() == _GIT:  # on some file systems git finds .GIT too
             _remove(folder, entry.name)
             removed += 1
@@ -127,9 +150,10 @@ def _is_taken(folder: int) -> bool:
     return False
 
 
-def _entries(folder: int) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return list(entries)
+def entries(folder: int) -> list[os.DirEntry[str]]:
+    """List what is in an open folder."""
+    with os.scandir(folder) as found:
+        return list(found)
 
 
 def _remove(within: int, name: str) -> None:
@@ -142,7 +166,7 @@ def _remove(within: int, name: str) -> None:
         where = folders.pop()
         found.append(where)
         with _opened(where, within) as folder:
-            for entry in _entries(folder):
+            for entry in entries(folder):
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(os.path.join(where, entry.name))  # noqa: PTH118
                 else:

@@ -142,6 +142,8 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
             of_executor: RunOptions = api.options if hasattr(api, "options") else {}
             options = {**of_executor, **(options or {}), "uid": str(pod.metadata.uid)}
         self.outcome: Outcome | None = None
+        self.created: dict[str, Any] | None = None
+        """The pod as it was when it was first seen, where somebody has waited for that."""
         self._error: BaseException | None = None
         self._polling: Future[str] | asyncio.Future[str] | None = None
         run_options: RunOptions = {
@@ -153,6 +155,8 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
         self.is_kept = False
         """Whether the run is over and its pod is still there for others to delete."""
         self.run: PodRun = self._cluster.submit(self.manifest, **run_options)
+        if hasattr(api, "started"):  # an executor's client
+            api.started.add(self)
 
     @property
     def poll_seconds(self) -> float:
@@ -178,11 +182,17 @@ class GraderPod(ConfigTraits, LoggingConfigurable):
 
     @property
     def pod(self) -> Any:
-        """The pod as a `kubernetes.client.V1Pod`: as it was at its end, or else as it was sent."""
+        """The pod as a `kubernetes.client.V1Pod`.
+
+        As it was at its end; before that as it was created, where that was waited for, or as it
+        was sent.
+        """
         from . import models  # takes about a second
 
         if self.outcome is not None:
             return models.to_v1pod(self.outcome.pod)
+        if self.created is not None:
+            return models.to_v1pod(self.created)
         pod = models.to_v1pod(self.manifest)
         pod.metadata.namespace = self.namespace
         return pod

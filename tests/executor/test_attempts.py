@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,6 +152,31 @@ def test_a_folder_that_an_earlier_pod_has_filled_is_not_remembered_and_hinders_n
         assert pod.run.cancel()
 
 
+def test_a_folder_that_a_subclass_has_filled_before_the_run_hinders_no_grading(
+    site: Site, settings: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran: list[Any] = []
+
+    class Own(KubeAutogradeExecutor):
+        def _remember(self, *folders: Any) -> None:  # after `_prepare`, in every release
+            with (Path(self.output_path) / "data.bin").open("w") as data:
+                data.truncate(65 * 1024 * 1024)
+            super()._remember(*folders)
+
+        def _run_options(self) -> Any:
+            ran.append(super()._run_options())
+            return ran[-1]
+
+    caplog.set_level(logging.INFO)
+    number = site.submit("ada", SUBMISSIONS[0].notebook(site.course))
+    graded = site.grade(number, Own, settings)
+    assert graded.status == "automatically_graded", graded.log
+    assert ["max_attempts" in options for options in ran] == [False]
+    assert "cannot be put back as it is (File too large), and so its pod has one attempt" in (
+        caplog.text
+    )
+
+
 def test_folders_and_modes_within_come_back(tmp_path: Path) -> None:
     folder = tmp_path / "output"
     (folder / "inner").mkdir(parents=True)
@@ -163,6 +191,96 @@ def test_folders_and_modes_within_come_back(tmp_path: Path) -> None:
     remembered.restore(2)
     assert tree(folder) == before
     assert folder.stat().st_mode & 0o777 == 0o775
+
+
+def test_links_come_back_as_they_were_and_are_not_followed(tmp_path: Path) -> None:
+    folder, data = tmp_path / "output", tmp_path / "data"
+    data.mkdir()
+    (data / "table.csv").write_text("1")
+    (folder / "inner").mkdir(parents=True)
+    (folder / "data").symlink_to(data)
+    (folder / "inner" / "up").symlink_to("../gradebook.json")
+    (folder / "broken").symlink_to("nowhere")
+    made = OutputFolder.of(folder)
+    (folder / "data").unlink()
+    (folder / "data").write_text("from the pod")
+    made.restore(2)
+    assert (folder / "data").readlink() == data
+    assert (folder / "inner" / "up").readlink() == Path("../gradebook.json")
+    assert (folder / "broken").readlink() == Path("nowhere")
+    assert (data / "table.csv").read_text() == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give folders away")
+def test_owners_and_groups_come_back_with_modes(tmp_path: Path) -> None:
+    folder = tmp_path / "output"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "file").write_text("x")
+    (folder / "link").symlink_to("nowhere")
+    owned = [folder, *folder.rglob("*")]
+    for number, one in enumerate(owned):
+        os.chown(one, 1000 + number, 2000 + number, follow_symlinks=False)
+    (folder / "inner" / "file").chmod(0o2750)
+    (folder / "inner").chmod(0o2555)
+    before = [one.lstat() for one in owned]
+    OutputFolder.of(folder).restore(2)
+    after = [one.lstat() for one in owned]
+    for field in ("st_uid", "st_gid", "st_mode"):
+        assert [getattr(one, field) for one in after] == [getattr(one, field) for one in before]
+
+
+def test_a_folder_with_what_cannot_be_made_anew_is_not_remembered(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="Operation not supported"):
+        OutputFolder.of(tmp_path)
+
+
+def test_a_link_in_place_of_the_folder_is_not_remembered(tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    (tmp_path / "link").symlink_to("output")
+    with pytest.raises(OSError, match="Not a directory"):
+        OutputFolder.of(tmp_path / "link")
+
+
+AS_OWNER = """
+import os, sys
+from pathlib import Path
+from kubegrader.output_folder import OutputFolder
+top = Path(sys.argv[1])
+os.setgroups([]); os.setgid(1000); os.setuid(1000)
+(top / "closed").mkdir()
+(top / "closed" / "file").touch()
+(top / "closed").chmod(0o500)
+OutputFolder.of(top / "closed").restore(2)
+print((top / "closed" / "file").exists(), oct((top / "closed").stat().st_mode))
+try:
+    OutputFolder.of(top / "strange")
+except OSError as error:
+    print(error.strerror, os.listdir(top))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who is not")
+def test_one_that_an_ordinary_user_cannot_give_back_is_not_remembered() -> None:
+    # Not below tmp_path, which other users cannot enter.
+    top = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
+    try:
+        (top / "strange").mkdir()
+        (top / "strange").chmod(0o755)
+        os.chown(top, 1000, 1000)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_OWNER, top],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert done.stderr == ""
+        assert done.stdout.splitlines()[0] == "True 0o40500"
+        assert done.stdout.splitlines()[1].startswith("Operation not permitted")
+        assert sorted(one.name for one in top.iterdir()) == ["closed", "strange"]
+    finally:
+        subprocess.run(["rm", "-rf", top], check=True)
 
 
 @pytest.fixture

@@ -108,9 +108,9 @@ fn judge_attempts(
     // Of a detached pod that somebody deletes nothing tells the next run which attempt it was.
     let is_detached = matches!(interruption, Interruption::Detach(..));
     let is_lost = is_detached && run.lives.iter().any(is_deleted);
-    // A watch that is silent unnoticed knows nothing of a later attempt that another process has made since
+    // A watch that is silent or late unnoticed knows nothing of a later attempt that another process has made since
     // (docs/reliability.md).
-    let is_unknown = is_detached && schedule.rules.iter().any(is_stalling);
+    let is_unknown = is_detached && schedule.rules.iter().any(is_late);
     for (attempt, truths) in run.truths.iter().enumerate() {
         // Who deletes a pod before anybody could learn that its create was done leaves nothing to know it by.
         let is_unknowable = is_lost || is_deleted(&run.lives[attempt]);
@@ -145,8 +145,8 @@ fn judge_attempts(
     Ok(())
 }
 
-fn is_stalling(rule: &Rule) -> bool {
-    matches!(rule.fault, Fault::WatchStalled(_))
+fn is_late(rule: &Rule) -> bool {
+    matches!(rule.fault, Fault::WatchStalled(_) | Fault::EventDelayed(_))
 }
 
 /// After a kill, a pod is made anew where the one before is not adopted: it had ended, nobody knows whether that was told
