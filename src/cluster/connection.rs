@@ -37,8 +37,8 @@ pub struct Connection {
 
 /// Behind which others a request waits.
 #[derive(Debug, Clone, Copy)]
-enum Turn {
-    /// None.
+pub(crate) enum Turn {
+    /// None: of few requests, and in time.
     None,
     /// All that have none of their own.
     Other,
@@ -46,7 +46,7 @@ enum Turn {
     Delete,
     /// What a limit that has passed waits for.
     Urgent,
-    /// Logs; it may take so long, if it begins in time.
+    /// Logs; one may take so long, if it begins within its limit.
     Log(Duration),
 }
 
@@ -194,74 +194,17 @@ impl Connection {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.repeat(limit, Turn::Other, request).await
+        self.ask_by(Turn::Other, limit, request).await
     }
 
-    /// The same for a delete of what has ended, which nobody waits for long.
+    /// The same behind other requests of its kind, or none.
     ///
     /// # Errors
     /// As [`Connection::ask`].
-    pub(crate) async fn ask_to_delete<T, F>(
+    pub(crate) async fn ask_by<T, F>(
         &self,
-        limit: Duration,
-        request: impl Fn(Client) -> F,
-    ) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        self.repeat(limit, Turn::Delete, request).await
-    }
-
-    /// The same for what a limit that has passed waits for.
-    ///
-    /// # Errors
-    /// As [`Connection::ask`].
-    pub(crate) async fn ask_urgently<T, F>(
-        &self,
-        limit: Duration,
-        request: impl Fn(Client) -> F,
-    ) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        self.repeat(limit, Turn::Urgent, request).await
-    }
-
-    /// The same, past all that wait for their turn: of few requests, and in time.
-    ///
-    /// # Errors
-    /// As [`Connection::ask`].
-    pub(crate) async fn ask_aside<T, F>(
-        &self,
-        limit: Duration,
-        request: impl Fn(Client) -> F,
-    ) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        self.repeat(limit, Turn::None, request).await
-    }
-
-    /// The same for a log, which may take as long as `longest`, if it begins within `limit`.
-    ///
-    /// # Errors
-    /// As [`Connection::ask`].
-    pub(crate) async fn ask_for_log<T, F>(
-        &self,
-        limit: Duration,
-        longest: Duration,
-        request: impl Fn(Client) -> F,
-    ) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        self.repeat(limit, Turn::Log(longest), request).await
-    }
-
-    async fn repeat<T, F>(
-        &self,
-        limit: Duration,
         turn: Turn,
+        limit: Duration,
         request: impl Fn(Client) -> F,
     ) -> Result<T, Failure>
     where

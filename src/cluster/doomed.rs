@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep};
 
-use super::Connection;
 use super::retry::{Failure, once_on_pod};
+use super::{Connection, Turn};
 use crate::pod_view::PodView;
 use crate::step::Steps;
 use crate::under_way::UnderWay;
@@ -106,11 +106,13 @@ impl Doomed {
                 }
             }
         };
-        if self.grace == 0 {
-            connection.ask_to_delete(limit, delete).await
+        // What runs is stopped for its time, and what has ended keeps nobody waiting.
+        let turn = if self.grace == 0 {
+            Turn::Delete
         } else {
-            connection.ask_urgently(limit, delete).await
-        }
+            Turn::Urgent
+        };
+        connection.ask_by(turn, limit, delete).await
     }
 
     /// Goes on trying until it is deleted, or the process ends, which waits for it a little; not where it is forbidden to delete it.

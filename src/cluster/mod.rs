@@ -33,7 +33,7 @@ use tower::BoxError;
 pub use admission::{Admission, MaxPods};
 pub use config::Options;
 pub use connection::Connection;
-pub(crate) use connection::Right;
+pub(crate) use connection::{Right, Turn};
 pub(crate) use pace::Pace;
 pub use requests::Requests;
 pub use subscription::{News, Subscription};

@@ -12,7 +12,7 @@ use super::follow::{Follower, Stopped};
 use super::reading::read_pod;
 use super::retry::{Failure, within};
 use super::watch::{Sight, Told, Watch};
-use super::{Connection, locked};
+use super::{Connection, Turn, locked};
 use crate::pod_view::PodView;
 
 /// How long a read of a pod is tried.
@@ -232,7 +232,7 @@ impl Subscription {
     /// As [`read`](Self::read).
     pub async fn read_now(&self, limit: Duration) -> Result<News, Failure> {
         let read = |client| self.read_by(client);
-        within(limit, self.connection.ask_urgently(limit, read)).await
+        within(limit, self.connection.ask_by(Turn::Urgent, limit, read)).await
     }
 
     async fn read_by(&self, client: Client) -> Result<News, Failure> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::other_attempts::{Beginning, settle};
+use super::other_attempts::{Beginning, check, settle};
 use super::{Outcome, RunOptions, Stop, attempt};
 use crate::cause::Cause;
 use crate::cluster::Cluster;
@@ -85,14 +85,16 @@ pub fn run(
             };
             pause(&cause, options.attempt - first, &stop.cancel).await;
             Arc::make_mut(&mut options).attempt += 1;
-            // The next attempt ends before it begins; who cancelled may use the folders by now.
-            if !stop.cancel.is_cancelled() {
-                options.prepare().await?;
-            }
             manifest = original
                 .as_ref()
                 .map(|original| original.for_attempt(options.attempt))
                 .unwrap_or_default();
+            // The next attempt ends before it begins; who cancelled may use the folders by now.
+            if !stop.cancel.is_cancelled() {
+                // So may another run of the submission.
+                Box::pin(check(cluster, &manifest, &options, steps, &stop)).await?;
+                options.prepare().await?;
+            }
         }
     }
 }

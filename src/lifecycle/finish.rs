@@ -12,7 +12,7 @@ use crate::cause::Cause;
 use crate::cluster::doomed::{ALLOWED_WITHIN, Doomed};
 use crate::cluster::logs::{self, Read};
 use crate::cluster::retry::{Failure, OUTAGE};
-use crate::cluster::{News, Subscription};
+use crate::cluster::{News, Subscription, Turn};
 use crate::error::Result;
 use crate::pod_view::PodView;
 use crate::verdict::{Verdict, failed_container, on_lost_node};
@@ -176,8 +176,8 @@ impl Run {
             let until = Instant::now() + LONGEST_LOG;
             logs::read(&pods, &self.name, container, limit, until).await
         };
-        let asking = self.connection.ask_for_log(LOG_PATIENCE, LONGEST_LOG, read);
-        asking.await
+        let turn = Turn::Log(LONGEST_LOG);
+        self.connection.ask_by(turn, LOG_PATIENCE, read).await
     }
 
     /// The container that failed, else the container that `kubectl logs` would take.

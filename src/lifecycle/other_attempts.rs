@@ -85,6 +85,25 @@ pub(super) async fn settle(
     Ok(beginning)
 }
 
+/// Looks for another run of the submission before anything is prepared for this attempt.
+///
+/// # Errors
+/// [`Error::NameTaken`](crate::Error::NameTaken).
+pub(super) async fn check(
+    cluster: &Cluster,
+    manifest: &Packed,
+    options: &Arc<RunOptions>,
+    steps: &Steps,
+    stop: &Stop,
+) -> Result<()> {
+    let connection = cluster.connect().await?;
+    let (manifest, options) = (manifest.clone(), Arc::clone(options));
+    let run = Run::new(cluster, connection, manifest, options, steps, stop)?;
+    let mut news = run.subscribe();
+    news.opened().await;
+    run.check_others(&news).await
+}
+
 impl Run {
     /// The pods of other attempts, with their numbers.
     async fn other_attempts(

@@ -20,7 +20,7 @@ use super::claim::{Claim, lease_name, marks};
 use super::process::Process;
 use super::sighting::DURATION;
 use crate::cluster::retry::{Failure, once};
-use crate::cluster::{Connection, FORBIDDEN_PAUSE};
+use crate::cluster::{Connection, FORBIDDEN_PAUSE, Turn};
 use crate::manifest::labels;
 use crate::step::Steps;
 
@@ -190,7 +190,7 @@ impl Heartbeat {
             let known_now = known.as_ref();
             let write = |client| async move { self.write(client, known_now, now).await };
             // However many pods are read meanwhile: who sees no renewal for a minute takes this process for gone.
-            let answer = Box::pin(connection.ask_aside(RETRY, write)).await;
+            let answer = Box::pin(connection.ask_by(Turn::None, RETRY, write)).await;
             match answer {
                 // That it may be renewed is known before any pod promises it: one that ends has its pods deleted.
                 Ok(lease) if known.is_none() => known = Some(lease),

@@ -14,7 +14,7 @@ use super::Owners;
 use super::claim::lease_name;
 use super::liveness::Liveness;
 use crate::cluster::retry::{Failure, once};
-use crate::cluster::{Connection, locked};
+use crate::cluster::{Connection, Turn, locked};
 
 /// How long a Lease is good for without being renewed, in seconds, when it does not say.
 pub(super) const DURATION: Duration = Duration::from_mins(1);
@@ -90,7 +90,7 @@ impl Owners {
             let name = &name;
             async move { once(leases.get(name)).await }
         };
-        let lease = match Box::pin(connection.ask_aside(PATIENCE, look)).await {
+        let lease = match Box::pin(connection.ask_by(Turn::None, PATIENCE, look)).await {
             Ok(lease) => Some(lease),
             // The Lease itself, and not the whole kind, is what is not found.
             Err(Failure::Refused(status))

@@ -480,5 +480,7 @@ async fn a_run_that_paused_before_its_next_attempt_makes_no_pod_beside_another_r
     assert_eq!(beside, ["p"]);
     assert_eq!(other.unwrap().verdict.cause, Cause::Completed);
     assert!(matches!(ended, Err(Error::NameTaken { .. })), "{ended:?}");
+    // The other one's pod was at work in the folders.
+    assert!(prepared.lock().unwrap().is_empty());
     assert_eq!(names(&embedded).await, [""; 0]);
 }
