@@ -29,6 +29,7 @@ pub mod error;
 pub mod image;
 pub mod lifecycle;
 pub mod manifest;
+pub mod mounts;
 pub mod name;
 pub mod overlay;
 pub mod owner;

@@ -73,12 +73,12 @@ impl Request {
     /// The pod: one container `autograde` that runs once, as grader-service 0.12.5 makes it.
     ///
     /// # Errors
-    /// [`Error::InvalidPod`] names the trait and the entry at fault. The image is not checked: a hook may still replace it, see
-    /// [`crate::image::check_all`].
+    /// [`Error::InvalidPod`] names the trait and the entry at fault. Images and mounts are not checked: a hook may still
+    /// replace them, see [`crate::image::check_all`] and [`crate::mounts::check_all`].
     pub fn manifest(&self) -> Result<Manifest> {
         self.check_names()?;
         let volumes = self.volumes()?;
-        let mounts = self.mounts(&volumes)?;
+        let mounts = list::<VolumeMount>("volume_mounts", &self.volume_mounts)?;
         let container = self.container(&mounts)?;
         let mut spec = json!({
             "containers": [container],
@@ -213,24 +213,6 @@ impl Request {
             }
         }
         Ok(volumes)
-    }
-
-    fn mounts(&self, volumes: &[Volume]) -> Result<Vec<VolumeMount>> {
-        let mounts = list::<VolumeMount>("volume_mounts", &self.volume_mounts)?;
-        for (at, mount) in mounts.iter().enumerate() {
-            if !volumes.iter().any(|volume| volume.name == mount.name) {
-                let names: Vec<_> = volumes.iter().map(|volume| volume.name.as_str()).collect();
-                return Err(invalid(
-                    format!("volume_mounts[{at}].name"),
-                    format!(
-                        "{} is to come from a volume {:?}, and the volumes are called {names:?}. \
-                         KubeAutogradeExecutor.volume must be called \"data\"",
-                        mount.mount_path, mount.name
-                    ),
-                ));
-            }
-        }
-        Ok(mounts)
     }
 
     fn pull_secrets(&self) -> Result<Vec<LocalObjectReference>> {

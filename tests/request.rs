@@ -1,5 +1,6 @@
 //! A submission's pod from the executor's traits.
 
+use kubegrader::mounts;
 use kubegrader::request::Request;
 use serde_json::{Value, json};
 
@@ -156,12 +157,19 @@ fn a_volume_without_a_name_is_told_with_what_to_write() {
 
 #[test]
 fn a_mount_of_a_volume_that_is_not_there_is_told() {
-    let error = request(json!({"volumes": [{"name": "stuff", "emptyDir": {}}]})).unwrap_err();
+    let mut pod = request(json!({"volumes": [{"name": "stuff", "emptyDir": {}}]})).unwrap();
+    let error = mounts::check_all(&pod).unwrap_err().to_string();
     assert!(
         error.contains(
             r#"/srv/in is to come from a volume "data", and the volumes are called ["stuff"]"#
         ),
         "{error}"
+    );
+    // A hook has mended it.
+    pod["spec"]["volumes"][0]["name"] = json!("data");
+    assert_eq!(
+        mounts::check_all(&pod).map_err(|error| error.to_string()),
+        Ok(())
     );
 }
 

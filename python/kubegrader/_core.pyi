@@ -25,6 +25,7 @@ __all__ = [
     "autograde_pod_name",
     "build_pod",
     "check_images",
+    "check_mounts",
     "check_pod",
     "check_request",
     "completed",
@@ -542,7 +543,8 @@ def autograde_pod_name(user: str, submission: int) -> str:
 def build_pod(request: Mapping[str, Any]) -> dict[str, Any]:
     """Make a submission's Pod from the executor's traits.
 
-    Raises `InvalidPodError`, which names the trait. The image is not checked: see `check_images`.
+    Raises `InvalidPodError`, which names the trait. Images and mounts are not checked, since a hook
+    may replace them: see `check_images` and `check_mounts`.
     """
 
 def check_images(pod: Mapping[str, Any]) -> None:
@@ -550,6 +552,12 @@ def check_images(pod: Mapping[str, Any]) -> None:
 
     Raises `ImageError` for the first that no registry and no kubelet would take, and
     `InvalidPodError` for what is no plain data.
+    """
+
+def check_mounts(pod: Mapping[str, Any]) -> None:
+    """Check that the containers of a Pod, as it is to be sent, mount volumes that it has.
+
+    Raises `InvalidPodError`, which names the mount.
     """
 
 def check_request(request: Mapping[str, Any]) -> None:

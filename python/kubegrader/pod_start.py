@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from . import database, green, overrides
-from ._core import api_request, check_images
+from ._core import api_request, check_images, check_mounts
 from .exceptions import ApiError, KubegraderError
 from .output_folder import OutputFolder
 from .pod import GraderPod
@@ -43,6 +43,7 @@ def start(executor: KubeAutogradeExecutor) -> GraderPod:
     """
     manifest = executor._make_pod()  # noqa: SLF001
     check_images(manifest)
+    check_mounts(manifest)
     if overrides.is_overridden(executor, "_run") and os.path.isdir(executor.output_path):  # noqa: PTH112
         # As with any other run, the folder is put back, be this the first of its pods or not.
         executor._output = OutputFolder.if_restorable(executor.output_path, executor.log)  # noqa: SLF001

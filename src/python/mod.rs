@@ -48,8 +48,8 @@ mod _core {
     use super::reap::PyReaped;
     #[pymodule_export]
     use super::request::{
-        autograde_pod_name, build_pod, check_images, check_pod, check_request, completed,
-        configured_image, default_image, no_notebook, no_results,
+        autograde_pod_name, build_pod, check_images, check_mounts, check_pod, check_request,
+        completed, configured_image, default_image, no_notebook, no_results,
     };
     #[pymodule_export]
     use super::runtime::farewell;

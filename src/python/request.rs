@@ -9,6 +9,7 @@ use super::{convert, errors};
 use crate::cause::Cause;
 use crate::error::Error;
 use crate::image;
+use crate::mounts;
 use crate::name;
 use crate::pod_check;
 use crate::request::Request;
@@ -57,6 +58,12 @@ pub(super) fn build_pod<'py>(
 #[pyfunction]
 pub(super) fn check_images(pod: &Bound<'_, PyAny>) -> PyResult<()> {
     image::check_all(&convert::pod(pod)?).map_err(|error| errors::from(pod.py(), error))
+}
+
+/// Checks that the containers of a Pod mount volumes that it has.
+#[pyfunction]
+pub(super) fn check_mounts(pod: &Bound<'_, PyAny>) -> PyResult<()> {
+    mounts::check_all(&convert::pod(pod)?).map_err(|error| errors::from(pod.py(), error))
 }
 
 /// Checks parts of a request, each by itself.

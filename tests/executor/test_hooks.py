@@ -15,7 +15,14 @@ import pytest
 from kubegrader import ImageError, hooks
 from kubegrader.demo.course import SUBMISSIONS
 from kubegrader.executor import KubeAutogradeExecutor
-from kubernetes.client import V1Container, V1LocalObjectReference, V1Pod, V1Toleration
+from kubernetes.client import (
+    V1Container,
+    V1EmptyDirVolumeSource,
+    V1LocalObjectReference,
+    V1Pod,
+    V1Toleration,
+    V1Volume,
+)
 from pods import names, until
 
 if TYPE_CHECKING:
@@ -45,6 +52,21 @@ def test_the_hook_gets_a_v1pod_and_changes_it(settings: Config, executor: Any) -
     assert sidecar == {"name": "sidecar", "image": "sidecar:1"}
     assert pod["spec"]["tolerations"] == [{"key": "grading", "operator": "Exists"}]
     assert pod["metadata"]["labels"] == {"course": "demo"}
+
+
+def test_a_hook_may_add_the_volume_that_a_mount_of_the_config_names(
+    site: Site, settings: Config
+) -> None:
+    def with_datasets(_lecture: Any, _assignment: Any, pod: Any) -> Any:
+        pod.spec.volumes.append(V1Volume(name="datasets", empty_dir=V1EmptyDirVolumeSource()))
+        return pod
+
+    mount = {"name": "datasets", "mountPath": "/srv/datasets"}
+    settings.KubeAutogradeExecutor.extra_volume_mounts = [mount]
+    settings.KubeAutogradeExecutor.pre_spawn_hook = with_datasets
+    submission = site.submit("student", SUBMISSIONS[0].notebook(site.course))
+    graded = site.grade(submission, KubeAutogradeExecutor, settings)
+    assert graded.status == "automatically_graded", graded.log
 
 
 @pytest.mark.parametrize("own", [None, "proxy"])
