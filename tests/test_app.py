@@ -139,6 +139,7 @@ TRAITS = {
         "image_config_path",
         "image_pull_policy",
         "image_pull_secrets",
+        "instance_name",
         "kube_context",
         "kubeconfig",
         "labels",

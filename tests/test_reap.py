@@ -305,13 +305,16 @@ def test_the_command_tells_of_each_pod_what_was_done_and_why(
     site.write_text(
         f"c.KubeAutogradeExecutor.namespace = {namespace!r}\n"
         f"c.KubeAutogradeExecutor.kubeconfig = {kubeconfig!r}\n"
+        "c.KubeAutogradeExecutor.instance_name = 'command'\n"
     )
-    tried = command("-f", str(site), "--instance=command", "--dry-run")
+    other = command("-f", str(site), "--instance=default", "--dry-run", "--json")
+    assert [pod for pod in json.loads(other.stdout) if pod["name"] == "by-hand"] == []
+    tried = command("-f", str(site), "--dry-run")
     assert (tried.returncode, tried.stderr) == (0, "")
     header, row = tried.stdout.splitlines()
     assert header.split() == ["POD", "SUBMISSION", "ATTEMPT", "ACTION", "REASON"]
     assert row.split() == [f"{namespace}/by-hand", "9", "1", "would", "delete", *reason.split()]
-    done = command("-f", str(site), "--instance=command", "--json")
+    done = command("-f", str(site), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     (pod,) = json.loads(done.stdout)
     assert pod.pop("uid")

@@ -200,6 +200,7 @@ class KubeAutogradeExecutor(ExecutorTraits, LocalAutogradeExecutor):
         options: RunOptions = {
             # Not self.namespace, which a subclass may read: that takes a look at the kubeconfig.
             "namespace": self.namespace if self.trait_has_value("namespace") else None,
+            "instance": self.instance_name,
             "start_timeout": self.start_timeout,
             "submission": str(self.submission.id),
             "lecture": str(self.lecture.code),

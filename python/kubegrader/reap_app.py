@@ -74,7 +74,12 @@ class ReapApp(CommandLineApp):
         help="The namespace of the pods. None: the config file's, else the kubeconfig's.",
     ).tag(config=True)
     instance_name = Unicode(
-        "default", help="The installation: pods of another one are not even looked at."
+        None,
+        allow_none=True,
+        help="""
+        The installation: pods of another one are not even looked at. None: the config file's, else
+        ``default``.
+        """,
     ).tag(config=True)
     kube_context = Unicode(
         None, allow_none=True, help="The context of the kubeconfig. None: the config file's."
@@ -139,7 +144,7 @@ class ReapApp(CommandLineApp):
         )
         return cluster.reap(
             namespace=namespace,
-            instance=self.instance_name,
+            instance=self._setting("instance_name") or "default",
             dry_run=self.dry_run,
             finished_for=self.finished_for,
             logger=self.log,

@@ -42,6 +42,17 @@ class RunTraits(HasTraits):
         """,
     ).tag(config=True)
 
+    instance_name = Unicode(
+        "default",
+        help="""
+        The installation that the pods belong to: a label of each.
+
+        Two installations of grader-service whose pods share a namespace, such as one for tries and
+        the one in use, number their submissions alike, and need two names. ``kubegrader reap``
+        reads it from the same config.
+        """,
+    ).tag(config=True)
+
     kube_context = Unicode(
         None,
         allow_none=True,

@@ -47,7 +47,8 @@ def _reap(**_: Any) -> None:
             executor_section.name(service.config, "kubeconfig"),
         )
         namespace = executor_section.name(service.config, "namespace")
-        cluster.reap_in_background(namespace=namespace, logger=service.log)
+        instance = executor_section.name(service.config, "instance_name") or "default"
+        cluster.reap_in_background(namespace=namespace, instance=instance, logger=service.log)
     except Exception as error:  # noqa: BLE001  # the worker can grade all the same
         # Of the site's config, which may hold secrets, no value is told.
         service.log.warning(

@@ -547,6 +547,14 @@ def test_the_namespace_is_the_kubeconfigs_when_a_subclass_asks(
     assert one.namespace == namespace
 
 
+def test_the_pods_of_two_sites_in_one_namespace_are_told_apart_by_an_instances_name(
+    settings: Config, executor: Any
+) -> None:
+    assert executor()._run_options()["instance"] == "default"
+    settings.KubeAutogradeExecutor.instance_name = "tries"
+    assert executor()._run_options()["instance"] == "tries"
+
+
 def test_each_trait_has_a_help_text_that_teaches() -> None:
     for name, trait in KubeAutogradeExecutor.class_traits(config=True).items():
         if name == "git_manager_class":
