@@ -1,6 +1,7 @@
 //! The news of one pod: from the shared watch, or, where that is forbidden or fails, from reading the pod again and again:
 //! quickly at first, then at the site's `poll_interval`, and quickly again when its log has ended.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ const OPENING: Duration = Duration::from_secs(2);
 /// The first pause between two reads of a pod that no watch tells of.
 const FIRST_POLL: Duration = Duration::from_millis(50);
 
+/// The first pause where a watch had told of it before.
+const AFTER_A_WATCH: RangeInclusive<Duration> =
+    Duration::from_millis(500)..=Duration::from_millis(1500);
+
 /// What is new about a pod.
 #[derive(Debug, Clone)]
 pub enum News {
@@ -33,6 +38,23 @@ pub enum News {
     Gone(Option<Arc<PodView>>),
 }
 
+/// The pauses between two reads of a pod.
+#[derive(Debug)]
+struct Pauses {
+    next: Duration,
+    /// The watch has told until now: thousands of pods may have gone by it.
+    was_seen: bool,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self {
+            next: FIRST_POLL,
+            was_seen: false,
+        }
+    }
+}
+
 /// News about one pod.
 #[derive(Debug)]
 pub struct Subscription {
@@ -42,7 +64,7 @@ pub struct Subscription {
     connection: Arc<Connection>,
     namespace: Arc<str>,
     name: Arc<str>,
-    pause: Duration,
+    pauses: Pauses,
     follower: Follower,
     /// A followed log has stopped: the pod is read at once, to find out why.
     stopped: bool,
@@ -78,7 +100,7 @@ impl Subscription {
             connection: Arc::clone(connection),
             namespace: Arc::clone(namespace),
             name: Arc::clone(name),
-            pause: FIRST_POLL,
+            pauses: Pauses::default(),
             follower: Follower::default(),
             stopped: false,
             unsure: false,
@@ -129,7 +151,11 @@ impl Subscription {
                 return self.heard(news);
             }
             let blind = self.is_blind();
-            let pause = if self.stopped { FIRST_POLL } else { self.pause };
+            let pause = if self.stopped {
+                FIRST_POLL
+            } else {
+                self.pauses.next
+            };
             let pause = pause.min(poll_interval);
             let is_gone = self.vanished.is_some();
             let reads = blind || self.unsure || self.reads;
@@ -152,7 +178,7 @@ impl Subscription {
                 // One sleep for both: a pod that waits holds each of them.
                 () = sleep(pause), if is_gone || reads => {
                     if is_gone || !std::mem::take(&mut self.stopped) {
-                        self.pause = (pause * 3 / 2).min(poll_interval);
+                        self.pauses.next = (pause * 3 / 2).min(poll_interval);
                     }
                     if is_gone {
                         // Looked at again above.
@@ -169,7 +195,7 @@ impl Subscription {
                 stopped = self.follower.stopped(), if self.follower.is_following() => {
                     self.stopped = true;
                     if stopped == Stopped::Ended {
-                        self.pause = FIRST_POLL;
+                        self.pauses.next = FIRST_POLL;
                     }
                 }
                 else => sleep(pause).await,
@@ -205,10 +231,20 @@ impl Subscription {
         if self.sight.has_changed().is_err() {
             return true;
         }
-        match *self.sight.borrow_and_update() {
-            Sight::Blind(_) => true,
+        let sight = *self.sight.borrow_and_update();
+        match sight {
+            Sight::Blind(_) => {
+                if std::mem::take(&mut self.pauses.was_seen) {
+                    // Most often it is opened anew at once; if not, an API server that is in trouble is not asked for all pods together.
+                    self.pauses.next = rand::random_range(AFTER_A_WATCH);
+                }
+                true
+            }
             Sight::Opening => self.began.elapsed() >= OPENING,
-            Sight::Clear => false,
+            Sight::Clear => {
+                self.pauses.was_seen = true;
+                false
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use futures::future::join_all;
 use http_body_util::BodyExt as _;
 use kubegrader::cause::Cause;
 use kubegrader::cluster::Cluster;
-use kubegrader::embedded::EmbeddedCluster;
+use kubegrader::embedded::{EmbeddedCluster, History};
 use kubegrader::manifest::Manifest;
 use kubegrader::step::Steps;
 use kubegrader::{Error, Outcome, RunOptions, run};
@@ -177,6 +177,42 @@ async fn deletes_that_are_slow_hold_up_no_other_pods_limit() {
     for outcome in ended {
         assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
     }
+}
+
+/// An idle pod's watch says nothing for a while when it is open again.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_for_a_moment_makes_no_storm_of_reads() {
+    const PODS_AT_WORK: usize = 100;
+    let embedded = without_kubelet();
+    let client = embedded.client("default");
+    let cluster = Cluster::with_service(tower::service_fn(move |request: Sent| {
+        let client = client.clone();
+        async move { client.send(request).await }
+    }));
+    let none = RunOptions::default();
+    let runs = (0..PODS_AT_WORK).map(|n| run_pod(&cluster, format!("p{n}"), none.clone()));
+    let playing = async {
+        let running = status("Running", &json!({"running": {}}));
+        for n in 0..PODS_AT_WORK {
+            let name = format!("p{n}");
+            appears(&embedded, &name).await;
+            set(&embedded, &name, &running).await;
+        }
+        embedded.restart(History::Kept, Duration::from_millis(200));
+        sleep(Duration::from_secs(30)).await;
+        let trace = embedded.faults().trace();
+        let reads = trace.iter().filter(|line| line.starts_with("get pods"));
+        let reads = reads.count();
+        for n in 0..PODS_AT_WORK {
+            succeed(&embedded, &format!("p{n}")).await;
+        }
+        reads
+    };
+    let (outcomes, reads) = tokio::join!(join_all(runs), playing);
+    for outcome in outcomes {
+        assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    }
+    assert!(reads <= PODS_AT_WORK, "{reads} reads");
 }
 
 /// The server asks one run for a pause, and all wait.
