@@ -23,6 +23,8 @@ const OPENING: Duration = Duration::from_secs(2);
 /// The first pause between two reads of a pod that no watch tells of.
 const FIRST_POLL: Duration = Duration::from_millis(50);
 
+/// The longest pause that a server may ask for; a limit that passes meanwhile has its own look.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
 /// The first pause where a watch had told of it before.
 const AFTER_A_WATCH: RangeInclusive<Duration> =
     Duration::from_millis(500)..=Duration::from_millis(1500);
@@ -44,6 +46,8 @@ struct Pauses {
     next: Duration,
     /// The watch has told until now: thousands of pods may have gone by it.
     was_seen: bool,
+    /// The next one is what the server has asked for, be it longer than `poll_interval`.
+    is_asked: bool,
 }
 
 impl Default for Pauses {
@@ -51,6 +55,7 @@ impl Default for Pauses {
         Self {
             next: FIRST_POLL,
             was_seen: false,
+            is_asked: false,
         }
     }
 }
@@ -151,12 +156,13 @@ impl Subscription {
                 return self.heard(news);
             }
             let blind = self.is_blind();
-            let pause = if self.stopped {
-                FIRST_POLL
-            } else {
+            let pause = if self.pauses.is_asked {
                 self.pauses.next
+            } else if self.stopped {
+                FIRST_POLL.min(poll_interval)
+            } else {
+                self.pauses.next.min(poll_interval)
             };
-            let pause = pause.min(poll_interval);
             let is_gone = self.vanished.is_some();
             let reads = blind || self.unsure || self.reads;
             tokio::select! {
@@ -177,6 +183,7 @@ impl Subscription {
                 Ok(()) = self.sight.changed() => {}
                 // One sleep for both: a pod that waits holds each of them.
                 () = sleep(pause), if is_gone || reads => {
+                    self.pauses.is_asked = false;
                     if is_gone || !std::mem::take(&mut self.stopped) {
                         self.pauses.next = (pause * 3 / 2).min(poll_interval);
                     }
@@ -184,12 +191,19 @@ impl Subscription {
                         // Looked at again above.
                         continue;
                     }
-                    if let Ok(news) = Box::pin(self.read(READ)).await {
-                        if let News::Read(pod) = &news && (blind || self.reads) {
-                            let pods = self.connection.pods(&self.namespace);
-                            self.follower.follow(pods, pod, self.connection.followed());
+                    match Box::pin(self.read(READ)).await {
+                        Ok(news) => {
+                            if let News::Read(pod) = &news && (blind || self.reads) {
+                                let pods = self.connection.pods(&self.namespace);
+                                self.follower.follow(pods, pod, self.connection.followed());
+                            }
+                            return self.heard(news);
                         }
-                        return self.heard(news);
+                        Err(Failure::Busy(_, Some(asked))) => {
+                            self.pauses.next = asked.min(LONGEST_ASKED);
+                            self.pauses.is_asked = true;
+                        }
+                        Err(_) => {}
                     }
                 }
                 stopped = self.follower.stopped(), if self.follower.is_following() => {

@@ -162,3 +162,41 @@ async fn refused_after(retry_after: u32) -> Duration {
     );
     began.elapsed()
 }
+
+/// Watching is forbidden, and the server has too many requests.
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_not_read_before_the_time_that_the_server_names() {
+    let embedded = without_kubelet();
+    let faults = Faults::new(1);
+    faults.add(Rule::new(Fault::Forbidden).verb(Verb::List));
+    faults.add(
+        Rule::new(Fault::TooManyRequests { retry_after: 30 })
+            .verb(Verb::Get)
+            .skip(1),
+    );
+    let service = ServiceBuilder::new()
+        .layer(faults.layer())
+        .service(embedded.router())
+        .map_request(|request: Request<kube::client::Body>| request.map(Body::new));
+    let cluster = Cluster::with_service(service);
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}});
+    let (manifest, steps) = (Manifest::new(pod).unwrap(), Steps::default());
+    let cancel = CancellationToken::new();
+    let running = run(
+        &cluster,
+        manifest,
+        RunOptions::default(),
+        &steps,
+        cancel.clone(),
+    );
+    let waiting = async {
+        sleep(Duration::from_secs(100)).await;
+        let trace = faults.trace();
+        cancel.cancel();
+        trace.iter().filter(|line| line.starts_with("get")).count()
+    };
+    let (_, reads) = tokio::join!(running, waiting);
+    // The one that is answered, and those after 0, 30, 60 and 90 seconds.
+    assert!((4..=5).contains(&reads), "{reads} reads");
+}
