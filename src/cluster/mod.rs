@@ -34,7 +34,7 @@ pub use admission::{Admission, MaxPods};
 pub use config::Options;
 pub use connection::Connection;
 pub(crate) use connection::{Right, Turn};
-pub(crate) use pace::Pace;
+pub(crate) use pace::{Pace, Silent};
 pub use requests::Requests;
 pub use subscription::{News, Subscription};
 pub(crate) use watch::FORBIDDEN_PAUSE;

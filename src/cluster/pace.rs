@@ -27,6 +27,9 @@ const SHORTEST_GAP: Duration = Duration::from_millis(1);
 /// Who waits for a turn while the server has answered nothing for so long goes ahead: requests that hang hold up no other,
 /// and each of them ends by its own limit.
 const SILENCE: Duration = Duration::from_secs(1);
+/// How many creates, and how many reads, may go ahead so at once: a server that is slow, as behind a webhook, is silent too between
+/// two answers, and each request takes a file descriptor of the process.
+const AHEAD: usize = 128;
 /// How long creates pause where the server does not say.
 const USUAL_PAUSE: Duration = Duration::from_secs(1);
 /// The longest; a server, or a proxy, that names a later time is asked again before it.
@@ -41,6 +44,8 @@ pub struct Pace {
     logs: Semaphore,
     deletes: Semaphore,
     others: Semaphore,
+    creates_ahead: Semaphore,
+    others_ahead: Semaphore,
     /// What a limit that has passed waits for.
     urgent: Semaphore,
     bucket: Mutex<Bucket>,
@@ -68,6 +73,8 @@ impl Default for Pace {
             logs: Semaphore::new(AT_ONCE),
             deletes: Semaphore::new(AT_ONCE),
             others: Semaphore::new(AT_ONCE),
+            creates_ahead: Semaphore::new(AHEAD),
+            others_ahead: Semaphore::new(AHEAD),
             urgent: Semaphore::new(AT_ONCE),
             bucket: Mutex::default(),
             answered: Mutex::default(),
@@ -75,48 +82,81 @@ impl Default for Pace {
     }
 }
 
+/// The server has answered nothing for too long.
+#[derive(Debug)]
+pub struct Silent;
+
 impl Pace {
     /// Waits until a create may be sent; it has been answered when the permit is dropped.
-    pub async fn create(&self) -> Option<SemaphorePermit<'_>> {
-        let permit = self.turn(&self.creates).await;
+    ///
+    /// # Errors
+    /// [`Silent`] where the server has answered nothing for `limit`, while others' creates are under way.
+    pub async fn create(&self, limit: Duration) -> Result<Option<SemaphorePermit<'_>>, Silent> {
+        let asked = Instant::now();
+        let is_over = || self.silence(asked) >= limit;
+        let ahead = Some(&self.creates_ahead);
+        let permit = self.turn(&self.creates, ahead, is_over).await?;
         // Never closed.
         let _first = self.line.acquire().await.ok();
         while let Some(at) = self.take_moment() {
             sleep_until(at).await;
         }
-        permit
+        Ok(permit)
     }
 
     /// Waits until a log may be asked for.
     pub async fn log(&self) -> Option<SemaphorePermit<'_>> {
-        self.turn(&self.logs).await
+        self.any_turn(&self.logs, None).await
     }
 
     /// Waits until a delete may be sent.
     pub async fn delete(&self) -> Option<SemaphorePermit<'_>> {
-        self.turn(&self.deletes).await
+        self.any_turn(&self.deletes, None).await
     }
 
     /// Waits until a request may be sent that a limit waits for.
     pub async fn urgent(&self) -> Option<SemaphorePermit<'_>> {
-        self.turn(&self.urgent).await
+        self.any_turn(&self.urgent, None).await
     }
 
     /// Waits until another request may be sent.
     pub async fn other(&self) -> Option<SemaphorePermit<'_>> {
-        self.turn(&self.others).await
+        self.any_turn(&self.others, Some(&self.others_ahead)).await
     }
 
-    /// Waits for a place; `None`, which is to go ahead without one, where the server is silent.
-    async fn turn<'a>(&self, places: &'a Semaphore) -> Option<SemaphorePermit<'a>> {
+    async fn any_turn<'a>(
+        &self,
+        places: &'a Semaphore,
+        ahead: Option<&'a Semaphore>,
+    ) -> Option<SemaphorePermit<'a>> {
+        let turn = self.turn(places, ahead, || false);
+        turn.await.ok().flatten()
+    }
+
+    /// Waits for a place, or for one of those `ahead` where the server is silent; `None`: to go ahead without one.
+    async fn turn<'a>(
+        &self,
+        places: &'a Semaphore,
+        ahead: Option<&'a Semaphore>,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Option<SemaphorePermit<'a>>, Silent> {
         let mut free = pin!(places.acquire());
         loop {
             tokio::select! {
                 // Never closed.
-                permit = &mut free => return permit.ok(),
-                () = sleep(SILENCE) => if !self.is_answering() {
-                    return None;
-                },
+                permit = &mut free => return Ok(permit.ok()),
+                () = sleep(SILENCE) => {
+                    if is_over() {
+                        return Err(Silent);
+                    }
+                    if self.is_answering() {
+                        continue;
+                    }
+                    let Some(ahead) = ahead else { return Ok(None) };
+                    if let Ok(permit) = ahead.try_acquire() {
+                        return Ok(Some(permit));
+                    }
+                }
             }
         }
     }
@@ -129,6 +169,16 @@ impl Pace {
     /// Whether the server has answered any request lately.
     fn is_answering(&self) -> bool {
         locked(&self.answered).is_some_and(|at| at.elapsed() < SILENCE)
+    }
+
+    /// For how long the server has answered nothing, of the time since then and of that in which it was asked.
+    fn silence(&self, since: Instant) -> Duration {
+        let answered = *locked(&self.answered);
+        let paused = locked(&self.bucket).pause.map(|(_, until)| until);
+        let since = since
+            .max(answered.unwrap_or(since))
+            .max(paused.unwrap_or(since));
+        since.elapsed()
     }
 
     /// Takes the next free moment if that is now; else when to ask again.

@@ -18,7 +18,7 @@ use crate::cluster::reading::read_pod;
 use crate::cluster::retry::{
     Failure, OUTAGE, PATIENT_TIMEOUT, Patience, REQUEST_TIMEOUT, is_denial, within,
 };
-use crate::cluster::{Connection, Pace};
+use crate::cluster::{Connection, Pace, Silent};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
 use crate::name::label_value;
@@ -191,9 +191,13 @@ impl Run {
     ) -> Result<Option<SemaphorePermit<'a>>> {
         let asked = Instant::now();
         let turn = tokio::select! {
-            turn = connection.pace().create() => turn,
+            turn = connection.pace().create(OUTAGE) => turn,
             () = self.cancel.cancelled() => return Err(self.cancelled()),
         };
+        let turn = turn.map_err(|Silent| {
+            let text = format!("no answer to any request within {} s", OUTAGE.as_secs());
+            self.refused(Failure::Unanswered(text))
+        })?;
         if asked.elapsed() >= LONG {
             self.clock.queue(asked);
             if connection.pace().has_accepted(OUTAGE) {

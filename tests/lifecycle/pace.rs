@@ -268,6 +268,44 @@ async fn creates_that_are_never_answered_are_given_up_however_many_there_are() {
     assert!(took < Duration::from_secs(65), "{took:?}");
 }
 
+/// A webhook takes three seconds for each.
+#[tokio::test(start_paused = true)]
+async fn creates_that_are_answered_slowly_are_not_all_under_way_at_once() {
+    let embedded = without_kubelet();
+    let (router, count) = (embedded.router(), Arc::new(Mutex::new((0_usize, 0_usize))));
+    let most = Arc::clone(&count);
+    let cluster = Cluster::with_service(tower::service_fn(move |request: Sent| {
+        let (router, count) = (router.clone(), Arc::clone(&count));
+        async move {
+            let is_create = request.method() == Method::POST;
+            if is_create {
+                let mut count = count.lock().unwrap();
+                count.0 += 1;
+                count.1 = count.1.max(count.0);
+            }
+            if is_create {
+                sleep(Duration::from_secs(3)).await;
+                count.lock().unwrap().0 -= 1;
+            }
+            router.oneshot(request.map(Body::new)).await
+        }
+    }));
+    let runs = (0..600).map(|n| run_pod(&cluster, format!("p{n}"), RunOptions::default()));
+    let playing = async {
+        for n in 0..600 {
+            let name = format!("p{n}");
+            appears(&embedded, &name).await;
+            succeed(&embedded, &name).await;
+        }
+    };
+    let (outcomes, ()) = tokio::join!(join_all(runs), playing);
+    for outcome in outcomes {
+        assert_eq!(outcome.unwrap().verdict.cause, Cause::Completed);
+    }
+    let most = most.lock().unwrap().1;
+    assert!(most <= 200, "{most} at once");
+}
+
 /// A server that takes twenty creates a second, and says to the others when to come again.
 fn busy(embedded: &EmbeddedCluster, refused: &Arc<AtomicUsize>) -> Cluster {
     let (router, refused) = (embedded.router(), Arc::clone(refused));
