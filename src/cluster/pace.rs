@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::locked;
 
-/// How many creates, logs, deletes, requests that a limit waits for, and others are under way at once, each. Each has a connection of its own over
-/// HTTP/1.1, and more of them than an API server works on at a time only wait there; a watch is none of them. Ten thousand creates
-/// hold back no delete, logs come from the nodes, and the way there may hang while all else is answered, and deletes may be slow where
-/// a webhook looks at them: no other pod's limit waits for that.
+/// How many creates are under way at once, and as many logs, deletes, requests that a limit waits for, and others. Each has a
+/// connection of its own over HTTP/1.1, and more of them than an API server works on at a time only wait there; a watch is none of
+/// them. Ten thousand creates hold back no delete; logs come from the nodes, and the way there may hang while all else is answered;
+/// and deletes may be slow where a webhook looks at them: no other pod's limit waits for that.
 const AT_ONCE: usize = 32;
 /// The time between two creates after the first refusal, and the longest.
 const FIRST_GAP: Duration = Duration::from_millis(10);
