@@ -11,10 +11,9 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::quota::{self, Queue};
-use super::taken::{Found, Whose};
+use super::taken::Found;
 use super::{Run, RunOptions};
 use crate::cause::Cause;
-use crate::cluster::reading::read_pod;
 use crate::cluster::retry::{
     Failure, OUTAGE, PATIENT_TIMEOUT, Patience, REQUEST_TIMEOUT, is_denial, within,
 };
@@ -44,8 +43,6 @@ struct CreatedMeta {
 const LONG: Duration = Duration::from_millis(10);
 /// How long a create waits beyond an outage, in all, since the server has asked for it.
 const GRANTED: Duration = Duration::from_mins(5);
-/// How long a pod is looked for whose create was given up.
-const FINDING: Duration = Duration::from_secs(10);
 
 /// What marks a pod as that of this run.
 pub(super) fn labels(options: &RunOptions, run: String) -> BTreeMap<&'static str, String> {
@@ -238,36 +235,6 @@ impl Run {
             // It is busy with others' creates, and this one's turn comes.
             self.clock.queue(Instant::now());
             *patience = Patience::new(OUTAGE);
-        }
-    }
-
-    /// Looks for the pod of a create that was given up: one that was applied after all is ours to delete.
-    async fn find_lost(&mut self) {
-        let mut patience = Patience::new(FINDING);
-        loop {
-            let generation = self.connection.generation();
-            let pods = self.connection.pods(&self.namespace);
-            let failure = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
-                Ok(Some(pod)) if matches!(self.whose(&pod), Whose::Ours) => {
-                    return self.owns(&pod, "created after all");
-                }
-                Ok(Some(pod)) if self.is_taken(&pod) && !self.makes_way(&pod) => {
-                    return self.owns(&pod, "taken over after all");
-                }
-                Ok(_) => return,
-                // Perhaps by a server that has just begun and knows no Roles yet.
-                Err(Failure::Refused(status)) if status.code == 403 => Failure::Busy(status, None),
-                Err(Failure::Unauthorized(status)) => {
-                    let _ = self.connection.renew(generation).await;
-                    Failure::Busy(status, None)
-                }
-                Err(failure) => failure,
-            };
-            if let Err(failure) = patience.wait(failure).await {
-                self.steps
-                    .warn(&format!("a pod may have been left behind: {failure}"));
-                return;
-            }
         }
     }
 

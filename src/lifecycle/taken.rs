@@ -1,15 +1,19 @@
 //! A name that is taken: whose pod it is, and whether that is adopted, replaced or left alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Api;
 
 use super::{Run, finish};
 use crate::cluster::reading::read_pod;
-use crate::cluster::retry::{Failure, REQUEST_TIMEOUT, within};
+use crate::cluster::retry::{Failure, Patience, REQUEST_TIMEOUT, within};
 use crate::error::{Error, Result};
 use crate::manifest::labels;
 use crate::pod_view::PodView;
+
+/// How long a pod is looked for whose create was given up.
+const FINDING: Duration = Duration::from_secs(10);
 
 /// Whose a pod of our name is.
 pub(super) enum Whose {
@@ -70,6 +74,36 @@ impl Run {
                 object: self.object(),
                 owner,
             }),
+        }
+    }
+
+    /// Looks for the pod of a create that was given up: one that was applied after all is ours to delete.
+    pub(super) async fn find_lost(&mut self) {
+        let mut patience = Patience::new(FINDING);
+        loop {
+            let generation = self.connection.generation();
+            let pods = self.connection.pods(&self.namespace);
+            let failure = match within(REQUEST_TIMEOUT, read_pod(&pods, &self.name)).await {
+                Ok(Some(pod)) if matches!(self.whose(&pod), Whose::Ours) => {
+                    return self.owns(&pod, "created after all");
+                }
+                Ok(Some(pod)) if self.is_taken(&pod) && !self.makes_way(&pod) => {
+                    return self.owns(&pod, "taken over after all");
+                }
+                Ok(_) => return,
+                // Perhaps by a server that has just begun and knows no Roles yet.
+                Err(Failure::Refused(status)) if status.code == 403 => Failure::Busy(status, None),
+                Err(Failure::Unauthorized(status)) => {
+                    let _ = self.connection.renew(generation).await;
+                    Failure::Busy(status, None)
+                }
+                Err(failure) => failure,
+            };
+            if let Err(failure) = patience.wait(failure).await {
+                self.steps
+                    .warn(&format!("a pod may have been left behind: {failure}"));
+                return;
+            }
         }
     }
 
